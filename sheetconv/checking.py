@@ -1,0 +1,482 @@
+"""The cell-by-cell check: a workbook against the NumPy engine, as recalculated for real.
+
+Inputs and weights are read from the cells as they now are. Each formula cell is held
+against NumPy twice. *In its place*: computed from the numbers that the workbook itself
+shows in the layer before; a mismatch names the very cell that is wrong. *End to end*:
+computed from the image; a mismatch without a culprit in its place is a consequence of
+one upstream. Both are bounded by the rounding of the sums involved (each layer's
+`error_bounds`), never by a fixed tolerance.
+
+An engine recalculates a copy of the file whose cached values were overwritten with 777,
+so that a value that was not calculated cannot pass. In *probes* it calculates again with
+random positive numbers for the image and the weights: a wrong reference among zeros, or
+behind a rectifier that lets nothing through, shows there.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calculators.base import Engine, OpenBook, Value
+from .cells import Cell
+from .description import Described
+from .evaluate import stage_activations, stage_error_bounds, stage_params
+from .formulas import Placed, Role
+from .layers.base import Array
+from .layout import Stage
+from .package import poison
+from .tensor_cells import (
+    TensorCells,
+    cell_of,
+    given_roles,
+    numbers_of,
+    read_descriptions,
+    read_tensors,
+)
+
+#: What every cached value of the recalculated copy is before it is calculated.
+POISON = 777.0
+
+#: How many recalculations with random numbers follow the one with the workbook's own.
+PROBES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCell:
+    """A cell that is not what it should be.
+
+    Attributes:
+        cell: where it stands.
+        layer: the label of its stage: `conv1 + relu1`.
+        source: what found it: `file`, `cached values`, `ironcalc`, `ironcalc, probe 1`.
+        got: what it holds or shows.
+        expected: what NumPy computes from the numbers before it; None where a formula
+            or a number of any value is expected.
+        bound: how far `got` may lie off.
+        reason: what is wrong, in words.
+    """
+
+    cell: Cell
+    layer: str
+    source: str
+    got: Value
+    expected: float | None
+    bound: float
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.cell}: {self.reason} ({self.layer}, {self.source})"
+
+
+@dataclass(slots=True)
+class TensorResult:
+    """One computed tensor held against NumPy: flat arrays over its cells.
+
+    Attributes:
+        name: full tensor name.
+        placed: where it stands.
+        got: what the workbook shows; NaN where that is no number.
+        expected: what NumPy computes from the numbers before it.
+        bound: how far `got` may lie from `expected`.
+        from_image: what NumPy computes from the image.
+        wrong: cells that are wrong in their place.
+        follows: cells that are off only because cells before them are.
+    """
+
+    name: str
+    placed: Placed
+    got: Array
+    expected: Array
+    bound: Array
+    from_image: Array
+    wrong: NDArray[np.bool_]
+    follows: NDArray[np.bool_]
+
+    @property
+    def errors(self) -> Array:
+        """The distance from NumPy, end to end."""
+        return np.abs(self.got - self.from_image)
+
+
+@dataclass(slots=True)
+class LayerResult:
+    """The cells of one stage of one worksheet, from one source.
+
+    Attributes:
+        worksheet: its name.
+        label: `conv1 + relu1`.
+        source: `cached values`, an engine, or an engine's probe.
+        tensors: its computed tensors.
+        wrong: the wrong cells, worst first.
+    """
+
+    worksheet: str
+    label: str
+    source: str
+    tensors: list[TensorResult]
+    wrong: list[WrongCell]
+
+    @property
+    def cells(self) -> int:
+        """Formula cells compared."""
+        return sum(tensor.got.size for tensor in self.tensors)
+
+    @property
+    def follows(self) -> int:
+        """Cells that are off only because cells before them are."""
+        return sum(int(tensor.follows.sum()) for tensor in self.tensors)
+
+    @property
+    def worst(self) -> tuple[Cell, float, float] | None:
+        """The cell that lies farthest from NumPy end to end, its value, and NumPy's."""
+        best: tuple[float, Cell, float, float] | None = None
+        for tensor in self.tensors:
+            errors = np.nan_to_num(tensor.errors, nan=-1.0)
+            index = int(errors.argmax())
+            if errors[index] >= 0 and (best is None or errors[index] > best[0]):
+                cell = cell_of(tensor.placed, index)
+                got, expected = float(tensor.got[index]), float(tensor.from_image[index])
+                best = (float(errors[index]), cell, got, expected)
+        return best and best[1:]
+
+    @property
+    def largest_error(self) -> float:
+        """The largest distance from NumPy, end to end."""
+        worst = self.worst
+        return abs(worst[1] - worst[2]) if worst else 0.0
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """What a check found.
+
+    Attributes:
+        path: the workbook.
+        layers: one entry for each worksheet, stage and source.
+        structure: cells that hold the wrong kind of thing: a number for a formula, a text
+            for a number.
+        changed: cells whose formula is not the one that sheetconv writes; no fault in
+            itself.
+        formula_cells: formula cells of all worksheets.
+        notes: what a person should know besides.
+        seconds: how long it took.
+    """
+
+    path: Path
+    layers: list[LayerResult] = field(default_factory=list)
+    structure: list[WrongCell] = field(default_factory=list)
+    changed: list[Cell] = field(default_factory=list)
+    formula_cells: int = 0
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def wrong(self) -> list[WrongCell]:
+        """Every wrong cell, each once, as the first source saw it."""
+        found: dict[Cell, WrongCell] = {}
+        for item in [*self.structure, *(w for layer in self.layers for w in layer.wrong)]:
+            found.setdefault(item.cell, item)
+        return list(found.values())
+
+    @property
+    def follows(self) -> int:
+        """The most cells, over the sources, that are off only because of others."""
+        by_source: dict[str, int] = {}
+        for layer in self.layers:
+            by_source[layer.source] = by_source.get(layer.source, 0) + layer.follows
+        return max(by_source.values(), default=0)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every cell of every source agrees with NumPy."""
+        return not self.wrong and not self.follows
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources in the order in which they were compared."""
+        return list(dict.fromkeys(layer.source for layer in self.layers))
+
+
+def check(
+    path: str | Path,
+    engines: Iterable[Engine] = (),
+    *,
+    probes: int = PROBES,
+    timeout: float = 120.0,
+) -> CheckResult:
+    """Hold every formula cell of a workbook against NumPy.
+
+    Args:
+        path: a workbook that sheetconv made, edited or not.
+        engines: what recalculates it. Default: none; only the cached values are compared.
+        probes: recalculations with random numbers, for each engine. Default 2.
+        timeout: seconds that one call of an engine may take. Default 120.
+
+    Raises:
+        WorkbookError: the file cannot be read as a workbook.
+        CheckError: sheetconv did not make it, or its description is damaged.
+        CalculatorError: an engine failed.
+
+    Example:
+        >>> import tempfile, numpy as np, sheetconv as sc
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     built = sc.build(sc.Sequential(sc.Conv2d(1, 1, 3)), f"{folder}/a.xlsx",
+        ...                      image=np.eye(5))
+        ...     result = check(built.path)
+        >>> result.ok, result.formula_cells
+        (True, 9)
+    """
+    began = time.perf_counter()
+    path = Path(path)
+    result = CheckResult(path)
+    books = [(item, read_tensors(path, item)) for item in read_descriptions(path)]
+    for described, tensors in books:
+        _check_structure(result, described, tensors)
+    _check_cached(result, books)
+    for engine in engines:
+        _check_engine(result, engine, books, probes, timeout)
+    result.seconds = time.perf_counter() - began
+    return result
+
+
+_Books = list[tuple[Described, dict[str, TensorCells]]]
+
+
+def _check_structure(
+    result: CheckResult, described: Described, tensors: Mapping[str, TensorCells]
+) -> None:
+    labels = {
+        name: stage.label
+        for stage in described.layout.stages
+        for name in tensors
+        if name.startswith(f"{stage.name}.")
+    }
+    for name, tensor in tensors.items():
+        label = labels.get(name, name)
+        if tensor.placed.role.is_formula:
+            result.formula_cells += tensor.placed.size
+            result.changed += [cell_of(tensor.placed, index) for index in sorted(tensor.changed)]
+            for index in np.flatnonzero(~tensor.is_formula).tolist():
+                value = tensor.odd.get(index, float(tensor.numbers[index]))
+                reason = f"{_shown(value)} stands where a formula is expected"
+                cell = cell_of(tensor.placed, index)
+                result.structure.append(WrongCell(cell, label, "file", value, None, 0.0, reason))
+        else:
+            for index, value in sorted(tensor.odd.items()):
+                if value is not None:
+                    reason = f"{_shown(value)} stands where a number is expected"
+                    cell = cell_of(tensor.placed, index)
+                    result.structure.append(
+                        WrongCell(cell, label, "file", value, None, 0.0, reason)
+                    )
+
+
+def _check_cached(result: CheckResult, books: _Books) -> None:
+    computed = [
+        tensor
+        for _, tensors in books
+        for tensor in tensors.values()
+        if tensor.placed.role.is_formula
+    ]
+    if all(value is None for tensor in computed for value in tensor.odd.values()) and not any(
+        np.isfinite(tensor.numbers[tensor.is_formula]).any() for tensor in computed
+    ):
+        result.notes.append(
+            "the file holds no cached values: it was saved by a program that does not calculate "
+            "(openpyxl, for one), so that previews and pandas see empty cells; open and save it "
+            "in Excel or LibreOffice"
+        )
+        return
+    for described, tensors in books:
+        given = {name: tensor.array for name, tensor in tensors.items() if _is_given(tensor)}
+        got = {
+            name: (tensor.numbers, tensor.odd)
+            for name, tensor in tensors.items()
+            if tensor.placed.role.is_formula
+        }
+        result.layers += _compare(described, given, got, "cached values")
+
+
+def _is_given(tensor: TensorCells) -> bool:
+    return not tensor.placed.role.is_formula
+
+
+def _check_engine(
+    result: CheckResult, engine: Engine, books: _Books, probes: int, timeout: float
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="sheetconv-") as folder:
+        copy = Path(folder) / "poisoned.xlsx"
+        poison(result.path, copy, POISON)
+        with engine.open(copy, timeout=timeout) as book:
+            book.recalculate()
+            for described, tensors in books:
+                given = {name: t.array for name, t in tensors.items() if _is_given(t)}
+                got = _read_formulas(book, described)
+                result.layers += _compare(described, given, got, engine.name)
+            for probe in range(1, probes + 1):
+                rng = np.random.default_rng(probe)
+                drawn = [_draw(described, tensors, rng) for described, tensors in books]
+                for (described, _), numbers in zip(books, drawn, strict=True):
+                    _write_numbers(book, described, numbers)
+                book.recalculate()
+                for (described, _), numbers in zip(books, drawn, strict=True):
+                    got = _read_formulas(book, described)
+                    source = f"{engine.name}, probe {probe}"
+                    result.layers += _compare(described, numbers, got, source)
+
+
+def _draw(
+    described: Described, tensors: Mapping[str, TensorCells], rng: np.random.Generator
+) -> dict[str, Array]:
+    """Random positive numbers for the image, the weights and what settings a layer varies.
+
+    Positive ones let every rectifier through. Weights are scaled by their number for each
+    output, so that sums stay near 1 however many layers follow.
+    """
+    numbers = {name: tensor.array for name, tensor in tensors.items() if _is_given(tensor)}
+    for name in given_roles(described, Role.INPUT, Role.PARAM):
+        shape = numbers[name].shape
+        terms = 1 if name == "input" else max(1, numbers[name].size // shape[0])
+        numbers[name] = rng.uniform(0.5, 1.5, shape) / terms
+    for layer_name, layer in described.network:
+        for key, value in layer.probe_settings(rng).items():
+            numbers[f"{layer_name}.{key}"] = value
+    return numbers
+
+
+def _write_numbers(book: OpenBook, described: Described, numbers: Mapping[str, Array]) -> None:
+    for name in given_roles(described, Role.INPUT, Role.PARAM, Role.SETTING):
+        flat, start = numbers[name].reshape(-1), 0
+        for grid in described.layout.placed[name].grids:
+            plane = flat[start : start + grid.size].reshape(grid.height, grid.width)
+            start += grid.size
+            bounds = grid.bounds
+            rows: list[list[Value]] = [[None] * bounds.width for _ in range(bounds.height)]
+            for i, values in enumerate(plane.tolist()):
+                rows[i * grid.row_step][:: grid.column_step] = values
+            book.set_values(bounds, rows)
+
+
+_Got = dict[str, tuple[Array, dict[int, Value]]]
+
+
+def _read_formulas(book: OpenBook, described: Described) -> _Got:
+    got: _Got = {}
+    for name, placed in described.layout.placed.items():
+        if not placed.role.is_formula:
+            continue
+        parts, odd, start = [], dict[int, Value](), 0
+        for grid in placed.grids:
+            values, strange = numbers_of(book.get_values(grid.bounds), grid)
+            parts.append(values)
+            odd |= {start + index: value for index, value in strange.items()}
+            start += grid.size
+        got[name] = (np.concatenate(parts), odd)
+    return got
+
+
+def _compare(
+    described: Described, given: Mapping[str, Array], got: _Got, source: str
+) -> list[LayerResult]:
+    network, layout = described.network, described.layout
+    shown = dict(given)
+    for name, (numbers, _) in got.items():
+        shown[name] = numbers.reshape(layout.placed[name].shape)
+    # From the image: values, and how far each may have drifted by rounding.
+    values: dict[str, Array] = {"input": given["input"]}
+    drift: dict[str, Array] = {"input": np.zeros(given["input"].shape)}
+    results = []
+    with np.errstate(all="ignore"):
+        for stage in layout.stages:
+            params = stage_params(stage, shown)
+            x, exact = shown[stage.source], np.zeros(shown[stage.source].shape)
+            expected = stage_activations(network, stage, x, params)
+            bounds = stage_error_bounds(network, stage, x, exact, params)
+            source_value, source_drift = values[stage.source], drift[stage.source]
+            from_image = stage_activations(network, stage, source_value, params)
+            drifted = stage_error_bounds(network, stage, source_value, source_drift, params)
+            values |= from_image
+            drift |= drifted
+            result = LayerResult(described.worksheet, stage.label, source, [], [])
+            for name, placed in layout.placed.items():
+                if not name.startswith(f"{stage.name}.") or not placed.role.is_formula:
+                    continue
+                numbers, odd = got[name]
+                if placed.role is Role.NOISE:
+                    tensor = _compare_noise(name, placed, numbers)
+                else:
+                    tensor = _compare_tensor(
+                        name, placed, numbers, expected[name], bounds[name], from_image[name],
+                        drifted[name],
+                    )  # fmt: skip
+                result.tensors.append(tensor)
+                result.wrong += _wrong_cells(tensor, odd, stage, source)
+            results.append(result)
+    return results
+
+
+def _compare_noise(name: str, placed: Placed, numbers: Array) -> TensorResult:
+    """Random numbers cannot be foretold: each has to lie in [0, 1)."""
+    wrong = ~((numbers >= 0) & (numbers < 1))
+    nothing = np.zeros(numbers.shape)
+    return TensorResult(
+        name, placed, numbers, numbers, nothing, numbers, wrong, np.zeros(wrong.shape, np.bool_)
+    )
+
+
+def _compare_tensor(
+    name: str,
+    placed: Placed,
+    numbers: Array,
+    expected: Array,
+    bound: Array,
+    from_image: Array,
+    drift: Array,
+) -> TensorResult:
+    expected, bound = expected.reshape(-1), bound.reshape(-1)
+    from_image, drift = from_image.reshape(-1), drift.reshape(-1)
+    # Where the numbers before a cell are none, nothing can be expected of it in its place.
+    known = np.isfinite(expected) & np.isfinite(bound)
+    wrong = known & ~(np.abs(numbers - expected) <= bound)
+    off = ~(np.abs(numbers - from_image) <= drift)
+    return TensorResult(
+        name, placed, numbers, expected, bound, from_image, wrong, (off | ~known) & ~wrong
+    )
+
+
+def _wrong_cells(
+    tensor: TensorResult, odd: Mapping[int, Value], stage: Stage, source: str
+) -> list[WrongCell]:
+    cells = []
+    for index in np.flatnonzero(tensor.wrong).tolist():
+        got = odd[index] if index in odd else float(tensor.got[index])
+        if tensor.placed.role is Role.NOISE:
+            expected, reason = None, f"got {_shown(got)}, expected a random number in [0, 1)"
+        else:
+            expected = float(tensor.expected[index])
+            reason = f"got {_shown(got)}, expected {expected!r}"
+        if got == POISON:
+            reason += "; it was not recalculated"
+        cell = cell_of(tensor.placed, index)
+        bound = float(tensor.bound[index])
+        cells.append(WrongCell(cell, stage.label, source, got, expected, bound, reason))
+
+    def distance(item: WrongCell) -> float:
+        if not isinstance(item.got, float) or item.expected is None:
+            return -np.inf
+        return -abs(item.got - item.expected)
+
+    return sorted(cells, key=distance)
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "nothing"
+    return repr(value) if isinstance(value, float) else f"{str(value)!r}"

@@ -1,0 +1,42 @@
+"""The exceptions that sheetconv raises for what a user can mend.
+
+Every message is one line that says what was got, what was expected, where, and
+what to do next. Anything else that escapes the package is a bug.
+"""
+
+from __future__ import annotations
+
+
+class SheetconvError(Exception):
+    """The root of every error that sheetconv raises on purpose.
+
+    The command line prints its message on one line and exits with code 2.
+
+    Example:
+        >>> issubclass(ShapeError, SheetconvError)
+        True
+    """
+
+
+class TemplateError(SheetconvError):
+    """A template, or a data file that it names, cannot be used."""
+
+
+class ShapeError(SheetconvError):
+    """Shapes of layers, parameters or images do not fit together."""
+
+
+class LayoutError(SheetconvError):
+    """A network cannot be drawn: it exceeds a worksheet or a formula, or planes collide."""
+
+
+class WorkbookError(SheetconvError):
+    """A workbook cannot be read or written."""
+
+
+class CalculatorError(SheetconvError):
+    """A spreadsheet program is missing, failed, or did not answer in time."""
+
+
+class CheckError(SheetconvError):
+    """A workbook cannot be checked: it is not one of sheetconv's, or its description is damaged."""

@@ -1,0 +1,84 @@
+"""The NumPy side of a drawn network: what every cell of a stage should hold, and how exactly.
+
+A stage is computed with one sample, without the batch, from tensors by their full names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .layers.base import Array
+from .layout import SheetLayout, Stage
+from .network import Sequential
+
+
+def stage_params(stage: Stage, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """What the stage's layer reads besides its input, by the names that it uses itself."""
+    prefix = f"{stage.name}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def stage_activations(
+    network: Sequential, stage: Stage, x: Array, params: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The value of every computed tensor of a stage, by its full name, without the batch.
+
+    Args:
+        network: the layers.
+        stage: which of them.
+        x: the tensor that the stage reads, in any shape of the right size.
+        params: from `stage_params`.
+    """
+    batch = x.reshape(1, *stage.input_shape)
+    values = network.layers[stage.name].activations(batch, params)
+    for name in stage.fused:
+        values["out"] = network.layers[name].forward(values["out"], {})[0]
+    return {f"{stage.name}.{name}": value[0] for name, value in values.items()}
+
+
+def stage_error_bounds(
+    network: Sequential, stage: Stage, x: Array, error: Array, params: Mapping[str, Array]
+) -> dict[str, Array]:
+    """How far each value of `stage_activations` may lie from a spreadsheet's.
+
+    Args:
+        network: the layers.
+        stage: which of them.
+        x: the tensor that the stage reads.
+        error: how far each of its units may lie off; zeros where they are the
+            spreadsheet's own.
+        params: from `stage_params`.
+    """
+    batch, errors = x.reshape(1, *stage.input_shape), error.reshape(1, *stage.input_shape)
+    layer = network.layers[stage.name]
+    bounds = layer.error_bounds(batch, errors, params)
+    out = layer.activations(batch, params)["out"] if stage.fused else np.zeros(())
+    for name in stage.fused:
+        fused = network.layers[name]
+        bounds["out"] = fused.error_bounds(out, bounds["out"], {})["out"]
+        out = fused.forward(out, {})[0]
+    return {f"{stage.name}.{name}": value[0] for name, value in bounds.items()}
+
+
+def evaluate(
+    network: Sequential, layout: SheetLayout, tensors: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Every computed tensor of a network, from end to end.
+
+    Args:
+        network: the layers.
+        layout: how they are drawn.
+        tensors: full name -> array for the input, parameters, settings and noise.
+    """
+    values: dict[str, Array] = {}
+    for stage in layout.stages:
+        source = tensors["input"] if stage.source == "input" else values[stage.source]
+        params = stage_params(stage, tensors)
+        values |= stage_activations(network, stage, source, params)
+    return values

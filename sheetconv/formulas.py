@@ -1,0 +1,206 @@
+"""How a layer spells the formulas of its cells.
+
+A formula is a tuple of texts and *moving* references. A moving reference is what a
+person gets who fills a formula right and down: it names a range for the first unit
+of a plane and steps with every unit. One formula therefore stands for a whole plane,
+however large, and the writer can hold it as one Excel shared formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+
+from .cells import Grid, Range, quote_sheet
+
+Shape = tuple[int, ...]
+
+
+class Role(StrEnum):
+    """What a drawn tensor is: who fills its cells, and whether they may be edited."""
+
+    INPUT = "input"  # the image: numbers
+    PARAM = "param"  # learned numbers: kernels, weights, biases
+    SETTING = "setting"  # a number that a person turns: dropout's p
+    NOISE = "noise"  # volatile formulas: RAND()
+    STEP = "step"  # formulas between input and output
+    OUTPUT = "output"  # formulas: the layer's activations
+
+    @property
+    def is_formula(self) -> bool:
+        """Whether the cells hold formulas; the others hold numbers."""
+        return self in (Role.NOISE, Role.STEP, Role.OUTPUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A tensor on a worksheet: its units in C order run through the grids one by one.
+
+    Example:
+        >>> conv1 = Placed((2, 26, 26), Role.OUTPUT, (
+        ...     Grid("s", 2, 33, 26, 26), Grid("s", 31, 33, 26, 26)))
+        >>> conv1.size
+        1352
+    """
+
+    shape: Shape
+    role: Role
+    grids: tuple[Grid, ...]
+
+    def __post_init__(self) -> None:
+        if self.size != sum(grid.size for grid in self.grids):
+            raise ValueError(f"shape {self.shape} does not fill grids {self.grids}")
+
+    @property
+    def size(self) -> int:
+        """How many units the tensor has."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A reference that moves with the unit whose formula holds it.
+
+    Unit (i, j) refers to `height` x `width` cells from row `row + i * row_step` and
+    column `column + j * column_step`. `sheet` is empty for the formula's own worksheet.
+
+    Example:
+        >>> Moving("", 0, 0, 3, 3, 1, 1).text(2, 1)
+        'B3:D5'
+    """
+
+    sheet: str
+    row: int
+    column: int
+    height: int
+    width: int
+    row_step: int
+    column_step: int
+
+    def text(self, i: int, j: int) -> str:
+        """The A1 text that unit (i, j) holds."""
+        area = Range(
+            self.sheet,
+            self.row + i * self.row_step,
+            self.column + j * self.column_step,
+            self.height,
+            self.width,
+        )
+        return str(area) if self.sheet else area.a1
+
+
+Formula = tuple[str | Moving, ...]
+
+
+def formula_text(formula: Formula, i: int = 0, j: int = 0) -> str:
+    """The text, without the equals sign, that unit (i, j) holds.
+
+    Example:
+        >>> formula_text(("MAX(", Moving("", 3, 64, 2, 2, 2, 2), ")"), 1, 0)
+        'MAX(BM6:BN7)'
+    """
+    return "".join(p if isinstance(p, str) else p.text(i, j) for p in formula)
+
+
+def joined(separator: str, formulas: Iterable[Formula]) -> Formula:
+    """Formulas with a text between them, as `str.join` does.
+
+    Example:
+        >>> joined("+", [("A1",), ("B1",)])
+        ('A1', '+', 'B1')
+    """
+    pieces: list[str | Moving] = []
+    for formula in formulas:
+        if pieces:
+            pieces.append(separator)
+        pieces.extend(formula)
+    return tuple(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class CellFormulas:
+    """The formula of some units of a tensor.
+
+    Attributes:
+        tensor: the tensor's name within its layer, `out` for its activations.
+        start: flat index, within the tensor, of the first unit of `grid`.
+        grid: where these units stand.
+        formula: what they hold.
+        array: whether each cell is a one-cell array formula.
+    """
+
+    tensor: str
+    start: int
+    grid: Grid
+    formula: Formula
+    array: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a layer sees of the worksheet when it spells its formulas.
+
+    Attributes:
+        sheet: the worksheet on which the formulas stand.
+        input: where the layer's input stands.
+        own: where the layer's own tensors stand, by name (`weight`, `out`, ...).
+        array: whether a sum of products is a one-cell array formula, `SUM(a*b)`, as in
+            fast.ai's workbook, or `SUMPRODUCT(a,b)`.
+    """
+
+    sheet: str
+    input: Placed
+    own: Mapping[str, Placed]
+    array: bool = False
+
+    def prefix(self, sheet: str) -> str:
+        """The text before a reference to `sheet`: nothing on the view's own sheet."""
+        return "" if sheet == self.sheet else quote_sheet(sheet) + "!"
+
+    def absolute(self, grid: Grid) -> str:
+        """The cells of a grid as a reference that stays where it is."""
+        return self.prefix(grid.sheet) + grid.bounds.absolute
+
+    def relative(self, grid: Grid) -> str:
+        """The cells of a grid as a reference without dollar signs."""
+        return self.prefix(grid.sheet) + grid.bounds.a1
+
+    def window(
+        self,
+        grid: Grid,
+        kernel_size: tuple[int, int] = (1, 1),
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int] = (0, 0),
+    ) -> Moving:
+        """The window that slides over a grid.
+
+        Args:
+            grid: the plane under the window.
+            kernel_size: height and width, in units of the plane.
+            stride: rows and columns that the window moves for each unit.
+            padding: rows above and columns left of the plane where the window begins.
+        """
+        return Moving(
+            "" if grid.sheet == self.sheet else grid.sheet,
+            grid.row - padding[0] * grid.row_step,
+            grid.column - padding[1] * grid.column_step,
+            (kernel_size[0] - 1) * grid.row_step + 1,
+            (kernel_size[1] - 1) * grid.column_step + 1,
+            stride[0] * grid.row_step,
+            stride[1] * grid.column_step,
+        )
+
+    def sum_of_products(self, a: Formula, b: Formula) -> Formula:
+        """The sum over two ranges of equal shape, in the view's style."""
+        if self.array:
+            return ("SUM(", *a, "*", *b, ")")
+        return ("SUMPRODUCT(", *a, ",", *b, ")")
+
+    def planes(self, tensor: str) -> Iterable[tuple[int, int, Grid]]:
+        """Number, flat start and grid of every plane of one of the layer's tensors."""
+        start = 0
+        for number, grid in enumerate(self.own[tensor].grids):
+            yield number, start, grid
+            start += grid.size

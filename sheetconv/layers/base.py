@@ -1,0 +1,299 @@
+"""The contract of a layer: what one file under `layers/` has to say.
+
+A layer is a frozen dataclass with PyTorch's names and defaults. It holds its
+configuration only; parameters and caches are passed in. Arrays are float64, with
+the batch first: NCHW for images, (N, features) for vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ShapeError
+from ..formulas import CellFormulas, Formula, Role, Shape, View
+
+Array = NDArray[np.float64]
+Params = Mapping[str, Array]
+Cache = Any
+
+#: The unit roundoff of a double: the relative error of one correctly rounded operation.
+ROUNDOFF = 2.0**-53
+
+#: How the cells of a tensor are arranged.
+#:
+#: planes: one plane a channel, downwards; vector: one column;
+#: kernels: a kernel for each pair of output and input channel, beside the output's plane;
+#: dense: for each output a copy of the input's own arrangement;
+#: scalars: one cell a channel, beside its plane; below: one cell a channel, below its plane;
+#: single: one labelled cell above the planes.
+Arrangement = Literal["planes", "vector", "kernels", "dense", "scalars", "below", "single"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor that a layer draws.
+
+    Attributes:
+        name: within its layer, as in PyTorch: `weight`, `bias`; `out` for the activations.
+        shape: without the batch.
+        role: numbers or formulas, and which.
+        arrangement: how its cells stand.
+        label: what people read beside it.
+        number_format: Excel's number format; None for the workbook's own.
+    """
+
+    name: str
+    shape: Shape
+    role: Role
+    arrangement: Arrangement
+    label: str = ""
+    number_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """The rows and columns around a layer's input that its windows reach.
+
+    Attributes:
+        left, right, top, bottom: the padding, in units.
+        past_right, past_bottom: what windows reach beyond the padding (`ceil_mode`);
+            always blank.
+        zeros: whether padding is zeros; otherwise blank, which MAX and AVERAGE skip.
+    """
+
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+    past_right: int = 0
+    past_bottom: int = 0
+    zeros: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A configuration with an input and one output unit worked out by hand.
+
+    Attributes:
+        layer: the layer.
+        x: the input of one sample, without the batch.
+        params: every parameter and setting that `forward` reads.
+        index: which unit of the output, without the batch.
+        value: what it is, worked out by hand.
+    """
+
+    layer: Layer
+    x: Array
+    params: dict[str, Array]
+    index: tuple[int, ...]
+    value: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network."""
+
+    #: What people read: "Conv", "Dense"; and the stem of automatic names: conv1, dense1.
+    title: ClassVar[str] = ""
+    stem: ClassVar[str] = ""
+    #: Whether each output unit depends on the input unit in its place only. Such layers
+    #: give `wrap` and may be fused into the formula of the layer before.
+    elementwise: ClassVar[bool] = False
+    #: Whether the layer draws nothing: its output stands on its input's cells.
+    is_view: ClassVar[bool] = False
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of the output, without the batch.
+
+        Raises:
+            ShapeError: the layer cannot take this input.
+        """
+        raise NotImplementedError
+
+    def init_params(self, rng: np.random.Generator) -> dict[str, Array]:
+        """New parameters, drawn as PyTorch draws them; none by default."""
+        return {}
+
+    def settings(self) -> dict[str, Array]:
+        """The numbers of the configuration that stand in cells of their own, by tensor name."""
+        return {}
+
+    def probe_settings(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Settings for a recalculation with random numbers; those not given stay."""
+        return {}
+
+    def draw_noise(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
+        """The random tensors that `forward` reads, without the batch; none by default."""
+        return {}
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
+        """The output of a batch, and what `backward` needs."""
+        raise NotImplementedError
+
+    def backward(
+        self, grad_output: Array, cache: Cache, params: Params
+    ) -> tuple[Array, dict[str, Array]]:
+        """The gradients of the input and of each trainable parameter, summed over the batch."""
+        raise NotImplementedError
+
+    def forward_naive(self, x: Array, params: Params) -> Array:
+        """The output of a batch, one unit at a time: the layer's formula, in Python."""
+        raise NotImplementedError
+
+    def activations(self, x: Array, params: Params) -> dict[str, Array]:
+        """The value of every formula tensor except noise, with the batch first."""
+        return {"out": self.forward(x, params)[0]}
+
+    def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
+        """How far each unit of `activations` may lie from a spreadsheet's result.
+
+        Args:
+            x: the input of a batch.
+            error: how far each unit of the input may lie off.
+            params: as for `forward`.
+        """
+        raise NotImplementedError
+
+    def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        """The tensors that the layer draws, left to right; the last is `out`."""
+        return (Tensor("out", self.output_shape(input_shape), Role.OUTPUT, "planes"),)
+
+    def border(self, input_shape: Shape) -> Border:
+        """What has to be free or zero around the input's planes."""
+        return Border()
+
+    def steps(self) -> tuple[int, int]:
+        """Rows and columns between units of an *aligned* output: the stride."""
+        return (1, 1)
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        """The formula of every formula tensor.
+
+        It must not be derived from `forward`: the check holds the two against each other.
+        """
+        raise NotImplementedError
+
+    def wrap(self, expression: Formula) -> Formula:
+        """An elementwise layer's formula for an expression in place of its input."""
+        raise NotImplementedError
+
+    def multiplications(self, input_shape: Shape) -> int:
+        """Products of one forward pass of one sample."""
+        return 0
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        """Configurations with one output worked out by hand, for the tests."""
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, as a template would give them."""
+        out: dict[str, Any] = {"type": type(self).__name__}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.default is MISSING or value != field.default:
+                out[field.name] = list(value) if isinstance(value, tuple) else value
+        return out
+
+    def refuse_input(self, input_shape: Shape, expected: str) -> ShapeError:
+        """The error for an input of the wrong shape."""
+        return ShapeError(f"{self} got an input of shape {input_shape}: expected {expected}")
+
+    def set(self, name: str, value: Any) -> None:
+        """Store a normalised field during `__post_init__` of the frozen dataclass."""
+        object.__setattr__(self, name, value)
+
+
+class Elementwise(Layer):
+    """A layer whose units each read the one input unit in their place.
+
+    A subclass gives `forward`, `backward`, `forward_naive`, `error_bounds` and `wrap`.
+    """
+
+    elementwise: ClassVar[bool] = True
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        arrangement: Arrangement = "planes" if len(input_shape) == 3 else "vector"
+        return (Tensor("out", input_shape, Role.OUTPUT, arrangement),)
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        return [
+            CellFormulas("out", start, grid, self.wrap((view.window(view.input.grids[number]),)))
+            for number, start, grid in view.planes("out")
+        ]
+
+
+def whole(layer: str, field: str, value: Any, at_least: int) -> int:
+    """An integer field, checked.
+
+    Raises:
+        ShapeError: it is no integer, or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
+        raise ShapeError(
+            f"{layer}: {field} is {value!r}: expected a whole number of at least {at_least}"
+        )
+    return int(value)
+
+
+def pair(layer: str, field: str, value: Any, at_least: int) -> tuple[int, int]:
+    """A field that is an integer or a (height, width) pair, as a pair.
+
+    Raises:
+        ShapeError: it is neither, or too small.
+    """
+    values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    if len(values) != 2:
+        raise ShapeError(
+            f"{layer}: {field} is {value!r}: expected a whole number or a pair (height, width)"
+        )
+    return (whole(layer, field, values[0], at_least), whole(layer, field, values[1], at_least))
+
+
+def four_sides(layer: str, field: str, value: Any) -> tuple[int, int, int, int]:
+    """A padding as (left, right, top, bottom), the order of PyTorch's `ZeroPad2d`.
+
+    Args:
+        layer: the layer's name, for the error.
+        field: the field's name, for the error.
+        value: an integer, a (height, width) pair, or the four sides.
+
+    Raises:
+        ShapeError: it is none of these.
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 4:
+        left, right, top, bottom = (whole(layer, field, v, 0) for v in value)
+        return (left, right, top, bottom)
+    try:
+        height, width = pair(layer, field, value, 0)
+    except ShapeError:
+        raise ShapeError(
+            f"{layer}: {field} is {value!r}: expected a whole number, a pair (height, width), "
+            "or four sides (left, right, top, bottom)"
+        ) from None
+    return (width, width, height, height)
+
+
+def flag(layer: str, field: str, value: Any) -> bool:
+    """A field that is true or false, checked.
+
+    Raises:
+        ShapeError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise ShapeError(f"{layer}: {field} is {value!r}: expected true or false")
+    return value
+
+
+def kaiming_uniform(rng: np.random.Generator, shape: Shape, fan_in: int) -> Array:
+    """PyTorch's default initialisation, uniform in +-1/sqrt(fan_in)."""
+    bound = 1.0 / np.sqrt(max(fan_in, 1))
+    return rng.uniform(-bound, bound, shape)

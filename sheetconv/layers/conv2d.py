@@ -1,0 +1,245 @@
+"""The convolution: every unit is the sum of a window of the input times a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ..errors import LayoutError, ShapeError
+from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
+from .base import (
+    ROUNDOFF,
+    Array,
+    Border,
+    Cache,
+    Example,
+    Layer,
+    Params,
+    Tensor,
+    flag,
+    four_sides,
+    kaiming_uniform,
+    pair,
+    whole,
+)
+
+
+@dataclass(frozen=True)
+class Conv2d(Layer):
+    """A 2-d convolution (cross-correlation, as in PyTorch).
+
+    ::
+
+        out[o, i, j] = bias[o] + sum over c, u, v of
+                       weight[o, c, u, v] * x[c, i*stride + u - top, j*stride + v - left]
+
+        =SUMPRODUCT(A2:C4,$AD$11:$AF$13)+...+$AD$15          one term an input channel
+
+    Shapes: x (N, in_channels, H, W), weight (out_channels, in_channels, kernel_h, kernel_w),
+    bias (out_channels,), out (N, out_channels, H', W') with
+    H' = (H + top + bottom - kernel_h) // stride_h + 1.
+
+    Args:
+        in_channels: planes of the input.
+        out_channels: planes of the output, one kernel each.
+        kernel_size: height and width, or one number for both.
+        stride: rows and columns between windows. Default 1.
+        padding: zeros around the input: one number, a pair (height, width), or the four
+            sides (left, right, top, bottom) in the order of PyTorch's `ZeroPad2d`. Default 0.
+        bias: whether a number is added to each plane. Default True.
+
+    Raises:
+        ShapeError: a field is out of its range.
+
+    Example:
+        >>> Conv2d(1, 2, 3, padding=(0, 1, 0, 0)).output_shape((1, 26, 26))
+        (2, 24, 25)
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] = 1
+    padding: int | tuple[int, int] | tuple[int, int, int, int] = 0
+    bias: bool = True
+
+    title: ClassVar[str] = "Conv"
+    stem: ClassVar[str] = "conv"
+
+    def __post_init__(self) -> None:
+        whole("Conv2d", "in_channels", self.in_channels, 1)
+        whole("Conv2d", "out_channels", self.out_channels, 1)
+        pair("Conv2d", "kernel_size", self.kernel_size, 1)
+        pair("Conv2d", "stride", self.stride, 1)
+        four_sides("Conv2d", "padding", self.padding)
+        flag("Conv2d", "bias", self.bias)
+        for field in ("kernel_size", "stride", "padding"):
+            value = getattr(self, field)
+            if isinstance(value, list):
+                self.set(field, tuple(value))
+
+    @property
+    def _kernel(self) -> tuple[int, int]:
+        return pair("Conv2d", "kernel_size", self.kernel_size, 1)
+
+    @property
+    def _stride(self) -> tuple[int, int]:
+        return pair("Conv2d", "stride", self.stride, 1)
+
+    @property
+    def _sides(self) -> tuple[int, int, int, int]:
+        return four_sides("Conv2d", "padding", self.padding)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3 or input_shape[0] != self.in_channels:
+            raise self.refuse_input(input_shape, f"({self.in_channels}, height, width)")
+        (kh, kw), (sh, sw) = self._kernel, self._stride
+        left, right, top, bottom = self._sides
+        height, width = input_shape[1] + top + bottom, input_shape[2] + left + right
+        if height < kh or width < kw:
+            raise ShapeError(
+                f"{self} got an input of shape {input_shape}: with its padding it is "
+                f"{height} x {width}, smaller than the {kh} x {kw} kernel"
+            )
+        return (self.out_channels, (height - kh) // sh + 1, (width - kw) // sw + 1)
+
+    def init_params(self, rng: np.random.Generator) -> dict[str, Array]:
+        kh, kw = self._kernel
+        fan_in = self.in_channels * kh * kw
+        shape = (self.out_channels, self.in_channels, kh, kw)
+        params = {"weight": kaiming_uniform(rng, shape, fan_in)}
+        if self.bias:
+            params["bias"] = kaiming_uniform(rng, (self.out_channels,), fan_in)
+        return params
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
+        left, right, top, bottom = self._sides
+        padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        (sh, sw) = self._stride
+        windows = sliding_window_view(padded, self._kernel, axis=(2, 3))[:, :, ::sh, ::sw]
+        # (N, C, H', W', kh, kw) x (O, C, kh, kw) -> (N, H', W', O)
+        out = np.tensordot(windows, params["weight"], axes=((1, 4, 5), (1, 2, 3)))
+        if self.bias:
+            out = out + params["bias"]
+        return np.moveaxis(out, -1, 1), (x.shape, windows)
+
+    def backward(
+        self, grad_output: Array, cache: Cache, params: Params
+    ) -> tuple[Array, dict[str, Array]]:
+        (n, c, h, w), windows = cache
+        (kh, kw), (sh, sw) = self._kernel, self._stride
+        left, right, top, bottom = self._sides
+        grads = {"weight": np.tensordot(grad_output, windows, axes=((0, 2, 3), (0, 2, 3)))}
+        if self.bias:
+            grads["bias"] = grad_output.sum(axis=(0, 2, 3))
+        padded = np.zeros((n, c, h + top + bottom, w + left + right))
+        rows, columns = grad_output.shape[2] * sh, grad_output.shape[3] * sw
+        for u in range(kh):
+            for v in range(kw):
+                # (N, O, H', W') x (O, C) -> (N, H', W', C)
+                share = np.tensordot(grad_output, params["weight"][:, :, u, v], axes=(1, 0))
+                padded[:, :, u : u + rows : sh, v : v + columns : sw] += np.moveaxis(share, -1, 1)
+        return padded[:, :, top : top + h, left : left + w], grads
+
+    def forward_naive(self, x: Array, params: Params) -> Array:
+        (kh, kw), (sh, sw) = self._kernel, self._stride
+        left, _, top, _ = self._sides
+        n, _, height, width = x.shape
+        out = np.zeros((n, *self.output_shape(x.shape[1:])))
+        for b, o, i, j in np.ndindex(out.shape):
+            total = float(params["bias"][o]) if self.bias else 0.0
+            for c, u, v in np.ndindex(self.in_channels, kh, kw):
+                row, column = i * sh + u - top, j * sw + v - left
+                if 0 <= row < height and 0 <= column < width:
+                    total += x[b, c, row, column] * params["weight"][o, c, u, v]
+            out[b, o, i, j] = total
+        return out
+
+    def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
+        """Twice (n + 1) roundoffs of the sum of the n absolute products."""
+        kh, kw = self._kernel
+        magnitude = {name: np.abs(value) for name, value in params.items()}
+        terms = self.in_channels * kh * kw + 1
+        rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), magnitude)[0]
+        magnitude["bias"] = np.zeros(self.out_channels)
+        return {"out": rounding + self.forward(error, magnitude)[0]}
+
+    def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        kh, kw = self._kernel
+        weight = (self.out_channels, self.in_channels, kh, kw)
+        drawn = [Tensor("weight", weight, Role.PARAM, "kernels", "filter")]
+        if self.bias:
+            drawn.append(Tensor("bias", (self.out_channels,), Role.PARAM, "scalars", "bias"))
+        out = Tensor("out", self.output_shape(input_shape), Role.OUTPUT, "planes")
+        return (*drawn, out)
+
+    def border(self, input_shape: Shape) -> Border:
+        left, right, top, bottom = self._sides
+        return Border(left, right, top, bottom)
+
+    def steps(self) -> tuple[int, int]:
+        return self._stride
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        left, _, top, _ = self._sides
+        for grid in view.input.grids:
+            if not grid.compact:
+                raise LayoutError(
+                    f"{self} reads a plane whose cells stand {grid.row_step} rows and "
+                    f"{grid.column_step} columns apart: draw the layer before it compact, "
+                    "not aligned"
+                )
+        kernels = view.own["weight"].grids
+        formulas = []
+        for o, start, grid in view.planes("out"):
+            terms: list[Formula] = []
+            for c, plane in enumerate(view.input.grids):
+                window = view.window(plane, self._kernel, self._stride, (top, left))
+                kernel = view.absolute(kernels[o * self.in_channels + c])
+                terms.append(view.sum_of_products((window,), (kernel,)))
+            if self.bias:
+                terms.append((view.absolute(view.own["bias"].grids[o]),))
+            formulas.append(CellFormulas("out", start, grid, joined("+", terms), view.array))
+        return formulas
+
+    def multiplications(self, input_shape: Shape) -> int:
+        kh, kw = self._kernel
+        _, height, width = self.output_shape(input_shape)
+        return self.out_channels * height * width * self.in_channels * kh * kw
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        ramp = np.arange(16.0).reshape(1, 4, 4)
+        two = np.stack([ramp[0], 15.0 - ramp[0]])
+        top_edge = np.array([[[[-1.0, -1, -1], [0, 0, 0], [1, 1, 1]]]])
+        return [
+            # Every row of the ramp is 4 more than the one above: 3 * (8 - 0).
+            Example(cls(1, 1, 3, bias=False), ramp, {"weight": top_edge}, (0, 1, 0), 24.0),
+            # The corner window sees 0, 1, 4, 5 under the kernel's lower right: 4 + 5 + bias.
+            Example(
+                cls(1, 1, 3, stride=2, padding=1),
+                ramp,
+                {"weight": top_edge, "bias": np.array([0.5])},
+                (0, 0, 0),
+                9.5,
+            ),
+            # The right padding is zero: 2 + 6 of column 2 and 3 + 7 of column 3, doubled.
+            Example(
+                cls(1, 2, (2, 3), padding=(0, 1, 0, 0), bias=False),
+                ramp,
+                {"weight": np.stack([np.ones((1, 2, 3)), np.full((1, 2, 3), 2.0)])},
+                (1, 0, 2),
+                36.0,
+            ),
+            # 1x1 kernels mix channels: 3 * 6 - 2 * (15 - 6) + 1.
+            Example(
+                cls(2, 1, 1, stride=(1, 2)),
+                two,
+                {"weight": np.array([[[[3.0]], [[-2.0]]]]), "bias": np.array([1.0])},
+                (0, 1, 1),
+                1.0,
+            ),
+        ]

@@ -1,0 +1,186 @@
+"""Dropout, drawn with its random numbers: a plane of RAND(), a mask, and what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..formulas import CellFormulas, Role, Shape, View
+from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor, flag, pair
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Sets each unit to zero with probability p.
+
+    ::
+
+        mask = random if random > p + margin else 0
+        out  = x / (1 - p) where mask is not 0, else 0       (x itself without rescale)
+
+        =RAND()
+        =IF(CU4>$GD$1, CU4, 0)
+        =IF(DZ4=0, 0, BQ4/(1-$GD$1))
+        =24*25, =COUNTIF(DZ4:EX27,0), =FA31/FA30             the share that was dropped
+
+    Every plane has its random plane and its mask. Shapes: any (N, C, H, W); `random` and
+    `mask` have the input's, `total`, `zeros` and `share` have one number a channel.
+    Without `random` in the parameters the layer is the identity, as PyTorch's in `eval`.
+
+    Args:
+        p: the probability, from 0 to 1. It stands in a cell. Default 0.5.
+        rescale: divide what is kept by 1 - p, as PyTorch does. Default True.
+        margin: added to p before the comparison, as conv-example adds 0.001. Default 0.
+        counted: the height and width whose product the dropped cells are a share of.
+            Default: the plane's own. conv-example counts 26 x 26 on a 24 x 25 plane.
+
+    Raises:
+        ShapeError: a field is out of its range.
+
+    Example:
+        >>> x = np.ones((1, 1, 1, 2))
+        >>> Dropout(0.5).forward(x, {"random": np.array([[[[0.2, 0.9]]]])})[0]
+        array([[[[0., 2.]]]])
+    """
+
+    p: float = 0.5
+    rescale: bool = True
+    margin: float = 0.0
+    counted: tuple[int, int] | None = None
+
+    title: ClassVar[str] = "Dropout"
+    stem: ClassVar[str] = "dropout"
+
+    def __post_init__(self) -> None:
+        for field in ("p", "margin"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ShapeError(f"Dropout: {field} is {value!r}: expected a number from 0 to 1")
+        flag("Dropout", "rescale", self.rescale)
+        if self.counted is not None:
+            self.set("counted", pair("Dropout", "counted", self.counted, 1))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise self.refuse_input(input_shape, "(channels, height, width)")
+        return input_shape
+
+    def settings(self) -> dict[str, Array]:
+        return {"p": np.array(float(self.p))}
+
+    def probe_settings(self, rng: np.random.Generator) -> dict[str, Array]:
+        """A small p: what is dropped shows nothing of the cells before it."""
+        return {"p": rng.uniform(0.0, 0.2, ())}
+
+    def draw_noise(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
+        return {"random": rng.random(input_shape)}
+
+    def _mask(self, params: Params) -> Array:
+        random = params["random"]
+        return np.where(random > float(params.get("p", self.p)) + self.margin, random, 0.0)
+
+    def _scale(self, params: Params) -> float:
+        p = float(params.get("p", self.p))
+        # With p = 1 nothing is kept, so that the scale is never used.
+        return 1.0 / (1.0 - p) if self.rescale and p < 1 else 1.0
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
+        if "random" not in params:
+            return x, np.ones(())
+        factor = (self._mask(params) != 0) * self._scale(params)
+        return x * factor, factor
+
+    def backward(
+        self, grad_output: Array, cache: Cache, params: Params
+    ) -> tuple[Array, dict[str, Array]]:
+        return grad_output * cache, {}
+
+    def forward_naive(self, x: Array, params: Params) -> Array:
+        if "random" not in params:
+            return x.copy()
+        p = float(params.get("p", self.p))
+        random = np.broadcast_to(params["random"], x.shape)
+        out = np.zeros(x.shape)
+        for index in np.ndindex(x.shape):
+            if random[index] > p + self.margin:
+                out[index] = x[index] / (1 - p) if self.rescale else x[index]
+        return out
+
+    def _total(self, x: Array) -> float:
+        height, width = self.counted or x.shape[2:]
+        return float(height * width)
+
+    def activations(self, x: Array, params: Params) -> dict[str, Array]:
+        mask = np.broadcast_to(self._mask(params), x.shape)
+        zeros = np.count_nonzero(mask == 0, axis=(2, 3)).astype(np.float64)
+        total = np.full(zeros.shape, self._total(x))
+        out = self.forward(x, params)[0]
+        return {"mask": mask, "total": total, "zeros": zeros, "share": zeros / total, "out": out}
+
+    def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
+        """Exact but for the division by 1 - p and the share: a few roundoffs each."""
+        values = self.activations(x, params)
+        exact = {name: np.zeros(value.shape) for name, value in values.items()}
+        kept = (values["mask"] != 0) * self._scale(params)
+        rounding = 4 * ROUNDOFF * np.abs(values["out"]) if self.rescale else 0.0
+        return exact | {
+            "share": 2 * ROUNDOFF * values["share"],
+            "out": error * kept + rounding,
+        }
+
+    def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        shape, channels = self.output_shape(input_shape), (input_shape[0],)
+        return (
+            Tensor("p", (), Role.SETTING, "single", "p ="),
+            Tensor("random", shape, Role.NOISE, "planes", "random numbers"),
+            Tensor("mask", shape, Role.STEP, "planes", "mask"),
+            Tensor("total", channels, Role.STEP, "below", "cells", "0"),
+            Tensor("zeros", channels, Role.STEP, "below", "dropped", "0"),
+            Tensor("share", channels, Role.STEP, "below", "share dropped", "0.00"),
+            Tensor("out", shape, Role.OUTPUT, "planes"),
+        )
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        (p,) = (view.absolute(grid) for grid in view.own["p"].grids)
+        threshold = f"({p}+{self.margin!r})" if self.margin else p
+        scale = f"/(1-{p})" if self.rescale else ""
+        own = {name: list(view.planes(name)) for name in view.own}
+        formulas = []
+        for c, start, grid in own["out"]:
+            random, mask = own["random"][c][2], own["mask"][c][2]
+            total, zeros = own["total"][c][2], own["zeros"][c][2]
+            height, width = self.counted or (grid.height, grid.width)
+            drawn, kept, x = (view.window(g) for g in (random, mask, view.input.grids[c]))
+            formulas += [
+                CellFormulas("random", start, random, ("RAND()",)),
+                CellFormulas("mask", start, mask, ("IF(", drawn, f">{threshold}, ", drawn, ", 0)")),
+                CellFormulas("out", start, grid, ("IF(", kept, "=0, 0, ", x, f"{scale})")),
+                CellFormulas("total", c, total, (f"{height}*{width}",)),
+                CellFormulas("zeros", c, zeros, (f"COUNTIF({view.relative(mask)},0)",)),
+                CellFormulas(
+                    "share",
+                    c,
+                    own["share"][c][2],
+                    (f"{view.relative(zeros)}/{view.relative(total)}",),
+                ),
+            ]
+        return formulas
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        x = np.array([[[1.0, 2.0], [3.0, -4.0]]])
+        random = np.array([[[0.1, 0.7], [0.2504, 0.8]]])
+        return [
+            # 0.7 > 0.5 keeps 2, doubled.
+            Example(cls(), x, {"random": random}, (0, 0, 1), 4.0),
+            # 0.1 <= 0.25 drops 1; without rescale the kept -4 stays.
+            Example(cls(0.25, rescale=False), x, {"random": random}, (0, 0, 0), 0.0),
+            Example(cls(0.25, rescale=False), x, {"random": random}, (0, 1, 1), -4.0),
+            # 0.2504 lies within the margin above p.
+            Example(cls(0.25, margin=0.001, counted=(3, 3)), x, {"random": random}, (0, 1, 0), 0.0),
+            # Without random numbers, the identity.
+            Example(cls(0.9), x, {}, (0, 1, 0), 3.0),
+        ]

@@ -1,0 +1,146 @@
+"""The dense layer: every output is the sum of all inputs, each times its own weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..cells import Grid
+from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
+from .base import (
+    ROUNDOFF,
+    Array,
+    Cache,
+    Example,
+    Layer,
+    Params,
+    Tensor,
+    flag,
+    kaiming_uniform,
+    whole,
+)
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """A dense layer.
+
+    ::
+
+        out[k] = bias[k] + sum over f of weight[k, f] * x[f]
+
+        =SUMPRODUCT(DN4:EL26,CM4:DK26)+SUMPRODUCT(DN33:EL55,CM33:DK55)+...
+
+    The weights of an output are drawn in the arrangement of the input, so that a weight
+    stands where its activation stands: one term for each plane of the input. Shapes:
+    x (N, in_features), weight (out_features, in_features), bias (out_features,),
+    out (N, out_features).
+
+    Args:
+        in_features: units of the input, after `Flatten` where it has planes.
+        out_features: units of the output.
+        bias: whether a number is added to each output. Default True.
+
+    Raises:
+        ShapeError: a field is out of its range.
+
+    Example:
+        >>> Linear(312, 10).output_shape((312,))
+        (10,)
+    """
+
+    in_features: int
+    out_features: int
+    bias: bool = True
+
+    title: ClassVar[str] = "Dense"
+    stem: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        whole("Linear", "in_features", self.in_features, 1)
+        whole("Linear", "out_features", self.out_features, 1)
+        flag("Linear", "bias", self.bias)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if input_shape != (self.in_features,):
+            hint = "; put Flatten before it" if len(input_shape) == 3 else ""
+            raise self.refuse_input(input_shape, f"({self.in_features},){hint}")
+        return (self.out_features,)
+
+    def init_params(self, rng: np.random.Generator) -> dict[str, Array]:
+        shape = (self.out_features, self.in_features)
+        params = {"weight": kaiming_uniform(rng, shape, self.in_features)}
+        if self.bias:
+            params["bias"] = kaiming_uniform(rng, (self.out_features,), self.in_features)
+        return params
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
+        out = x @ params["weight"].T
+        return (out + params["bias"] if self.bias else out), x
+
+    def backward(
+        self, grad_output: Array, cache: Cache, params: Params
+    ) -> tuple[Array, dict[str, Array]]:
+        grads = {"weight": grad_output.T @ cache}
+        if self.bias:
+            grads["bias"] = grad_output.sum(axis=0)
+        return grad_output @ params["weight"], grads
+
+    def forward_naive(self, x: Array, params: Params) -> Array:
+        out = np.zeros((len(x), self.out_features))
+        for b, k in np.ndindex(out.shape):
+            total = float(params["bias"][k]) if self.bias else 0.0
+            for f in range(self.in_features):
+                total += params["weight"][k, f] * x[b, f]
+            out[b, k] = total
+        return out
+
+    def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
+        """Twice (n + 1) roundoffs of the sum of the n absolute products."""
+        magnitude = {name: np.abs(value) for name, value in params.items()}
+        terms = self.in_features + 1
+        rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), magnitude)[0]
+        return {"out": rounding + error @ magnitude["weight"].T}
+
+    def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        weight = (self.out_features, self.in_features)
+        drawn = [Tensor("weight", weight, Role.PARAM, "dense", "weights")]
+        if self.bias:
+            drawn.append(Tensor("bias", (self.out_features,), Role.PARAM, "vector", "bias"))
+        return (*drawn, Tensor("out", (self.out_features,), Role.OUTPUT, "vector", "", "0.00"))
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        inputs = view.input.grids
+        weights = view.own["weight"].grids
+        (out,) = view.own["out"].grids
+        formulas = []
+        for k in range(self.out_features):
+            own = weights[k * len(inputs) : (k + 1) * len(inputs)]
+            terms: list[Formula] = [
+                (f"SUMPRODUCT({view.relative(weight)},{view.relative(plane)})",)
+                for weight, plane in zip(own, inputs, strict=True)
+            ]
+            if self.bias:
+                (bias,) = view.own["bias"].grids
+                terms.append((view.prefix(bias.sheet) + bias.cell(k, 0).a1,))
+            cell = out.cell(k, 0)
+            unit = Grid(cell.sheet, cell.row, cell.column, 1, 1)
+            formulas.append(CellFormulas("out", k, unit, joined("+", terms)))
+        return formulas
+
+    def multiplications(self, input_shape: Shape) -> int:
+        return self.in_features * self.out_features
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        x = np.array([1.0, -2.0, 0.5])
+        weight = np.array([[1.0, 2.0, 4.0], [0.5, -1.0, 2.0]])
+        bias = np.array([10.0, -1.0])
+        return [
+            # 0.5 + 2 + 1 - 1
+            Example(cls(3, 2), x, {"weight": weight, "bias": bias}, (1,), 2.5),
+            # 1 - 4 + 2
+            Example(cls(3, 2, bias=False), x, {"weight": weight}, (0,), -1.0),
+        ]

@@ -1,0 +1,572 @@
+"""From a network and a drawing to ranges: which cells hold which tensor. Pure data.
+
+Nothing here writes a file. Planes run left to right in the order of the layers, and
+channels downwards; a kernel stands beside the plane that it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+from .cells import (
+    MAX_COLUMNS,
+    MAX_FORMULA,
+    MAX_ROWS,
+    Cell,
+    Grid,
+    Range,
+    check_sheet_name,
+    column_index,
+    parse_cell,
+    parse_range,
+)
+from .drawing import BLUE_WHITE_RED, GREY, WHITE_TO_RED, Columns, Drawing, Style, Text
+from .errors import LayoutError
+from .formulas import CellFormulas, Moving, Placed, Role, Shape, View, formula_text
+from .layers.base import Arrangement, Border, Layer, Tensor
+from .network import Sequential
+
+_TOP = 3  # first row of planes: below title, shape, and a row of labels
+_GAP = 2  # blank columns between blocks
+_PLANE_WIDTH = 4.3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Layers that are drawn together: one, and the elementwise ones fused into it.
+
+    Attributes:
+        name: the layer's name in the network.
+        fused: names of the layers written into its formula, in order.
+        source: full name of the tensor that it reads: `input` or `conv1.out`.
+        input_shape: the shape that the layer gets, without the batch.
+    """
+
+    name: str
+    fused: tuple[str, ...]
+    source: str
+    input_shape: Shape
+
+    @property
+    def out(self) -> str:
+        """Full name of the tensor of its activations."""
+        return f"{self.name}.out"
+
+    @property
+    def label(self) -> str:
+        """What reports call it: `conv1 + relu1`."""
+        return " + ".join((self.name, *self.fused))
+
+
+@dataclass(frozen=True, slots=True)
+class ColourScale:
+    """One colour-scale rule over some ranges: two colours, or three around zero."""
+
+    ranges: tuple[Range, ...]
+    colours: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BorderCells:
+    """Drawn padding: a grey frame of zeros, or of blanks."""
+
+    area: Range
+    zeros: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SheetLayout:
+    """Where everything of one network stands on its worksheet.
+
+    Attributes:
+        drawing: what was asked for, texts and columns filled in.
+        input_shape: of one sample.
+        stages: the layers as they are drawn.
+        placed: full tensor name -> its cells: `input`, `conv1.weight`, `conv1.out`.
+        styles: full tensor name -> its looks.
+        borders: the drawn padding.
+        colour_scales: the rules.
+    """
+
+    drawing: Drawing
+    input_shape: Shape
+    stages: tuple[Stage, ...]
+    placed: Mapping[str, Placed]
+    styles: Mapping[str, Style]
+    borders: tuple[BorderCells, ...]
+    colour_scales: tuple[ColourScale, ...]
+
+
+def stages_of(network: Sequential, input_shape: Shape, fuse: bool) -> tuple[Stage, ...]:
+    """The layers as they are drawn; views such as Flatten are no stage.
+
+    Raises:
+        ShapeError: the layers do not fit each other or the input.
+
+    Example:
+        >>> from sheetconv import Conv2d, ReLU, Sequential
+        >>> net = Sequential(Conv2d(1, 2, 3), ReLU())
+        >>> [stage.label for stage in stages_of(net, (1, 8, 8), fuse=True)]
+        ['conv1 + relu1']
+    """
+    shapes = network.shapes(input_shape)
+    stages: list[Stage] = []
+    source, shape = "input", input_shape
+    for name, layer in network:
+        if layer.elementwise and fuse and stages:
+            stages[-1] = replace(stages[-1], fused=(*stages[-1].fused, name))
+        elif not layer.is_view:
+            stages.append(Stage(name, (), source, shape))
+            source = stages[-1].out
+        shape = shapes[name]
+    return tuple(stages)
+
+
+def stage_formulas(
+    network: Sequential, stage: Stage, placed: Mapping[str, Placed], drawing: Drawing
+) -> list[CellFormulas]:
+    """The formulas of a stage, the fused layers wrapped around its output.
+
+    Raises:
+        LayoutError: a formula is longer than Excel takes, or refers to a cell outside
+            the worksheet.
+    """
+    layer = network.layers[stage.name]
+    prefix = f"{stage.name}."
+    own = {key[len(prefix) :]: where for key, where in placed.items() if key.startswith(prefix)}
+    array = drawing.formulas == "array"
+    view = View(drawing.worksheet, placed[stage.source], own, array)
+    formulas = []
+    for item in layer.formulas(view):
+        if item.tensor == "out":
+            for name in stage.fused:
+                item = replace(item, formula=network.layers[name].wrap(item.formula))
+        _check_formula(stage, item)
+        formulas.append(item)
+    return formulas
+
+
+def _check_formula(stage: Stage, item: CellFormulas) -> None:
+    for piece in item.formula:
+        if isinstance(piece, Moving) and (piece.row < 0 or piece.column < 0):
+            raise LayoutError(
+                f"layer {stage.name}: the window of {item.grid.cell(0, 0)} begins outside the "
+                "worksheet: leave room for the padding above and left of the plane"
+            )
+    last = formula_text(item.formula, item.grid.height - 1, item.grid.width - 1)
+    if len(last) + 1 > MAX_FORMULA:
+        raise LayoutError(
+            f"layer {stage.name}: the formula of {item.grid.cell(0, 0)} needs {len(last) + 1:,} "
+            f"characters, and Excel takes {MAX_FORMULA:,}: use fewer input channels"
+        )
+
+
+def lay_out(network: Sequential, input_shape: Shape, drawing: Drawing | None = None) -> SheetLayout:
+    """Give every tensor of a network its cells.
+
+    Args:
+        network: the layers.
+        input_shape: (channels, height, width) of one image.
+        drawing: what to pin and how to draw. Default: `Drawing()`.
+
+    Raises:
+        ShapeError: the layers do not fit each other or the input.
+        LayoutError: the network does not fit a worksheet, or things overlap.
+
+    Example:
+        >>> from sheetconv import Conv2d, Sequential
+        >>> layout = lay_out(Sequential(Conv2d(1, 1, 3)), (1, 5, 5))
+        >>> layout.placed["conv1.out"].grids[0].bounds.a1
+        'M4:O6'
+    """
+    drawing = drawing or Drawing()
+    check_sheet_name(drawing.worksheet)
+    flow = _Flow(network, input_shape, drawing)
+    flow.run()
+    layout = flow.finished()
+    _check_limits(layout)
+    _check_collisions(layout, flow.moats)
+    return layout
+
+
+class _Flow:
+    """The state of laying out one sheet: a cursor that moves right."""
+
+    def __init__(self, network: Sequential, input_shape: Shape, drawing: Drawing) -> None:
+        self.network = network
+        self.input_shape = input_shape
+        self.drawing = drawing
+        self.stages = stages_of(network, input_shape, drawing.fuse)
+        self.placed: dict[str, Placed] = {}
+        self.styles: dict[str, Style] = {}
+        self.moats: dict[str, Border] = {}
+        self.texts: list[Text] = []
+        self.scales: list[ColourScale] = []
+        self.column = 1
+        self._check_names()
+
+    def _check_names(self) -> None:
+        known = {"input"}
+        for stage in self.stages:
+            tensors = self.network.layers[stage.name].tensors(stage.input_shape)
+            known |= {f"{stage.name}.{tensor.name}" for tensor in tensors}
+        given = {*self.drawing.anchors, *self.drawing.number_formats, *self.drawing.styles}
+        if unknown := sorted(given - known):
+            raise LayoutError(
+                f"the drawing names a tensor {unknown[0]!r} that the network does not draw: "
+                f"it draws {', '.join(sorted(known))}"
+            )
+        if unknown := sorted(self.drawing.aligned - {stage.name for stage in self.stages}):
+            raise LayoutError(
+                f"the drawing aligns a layer {unknown[0]!r} that is not drawn: "
+                f"drawn are {', '.join(stage.name for stage in self.stages)}"
+            )
+
+    def run(self) -> None:
+        shape = self.input_shape
+        arrangement: Arrangement = "planes" if len(shape) == 3 else "vector"
+        if len(shape) not in (1, 3):
+            raise LayoutError(
+                f"the input has shape {shape}: expected (channels, height, width) or (features,)"
+            )
+        image = Tensor("input", shape, Role.INPUT, arrangement, "", "0.0")
+        self.moats["input"] = self._moat(0)
+        self._planes("input", image, (1, 1), "Input", ())
+        for number, stage in enumerate(self.stages):
+            self.moats[stage.out] = self._moat(number + 1)
+            self._stage(stage)
+
+    def _moat(self, number: int) -> Border:
+        """What the stage of that number needs around its input."""
+        if number == len(self.stages):
+            return Border()
+        stage = self.stages[number]
+        return self.network.layers[stage.name].border(stage.input_shape)
+
+    def _stage(self, stage: Stage) -> None:
+        layer = self.network.layers[stage.name]
+        for tensor in layer.tensors(stage.input_shape):
+            full = f"{stage.name}.{tensor.name}"
+            if tensor.arrangement in ("planes", "vector"):
+                steps = layer.steps() if stage.name in self.drawing.aligned else (1, 1)
+                title = self._title(stage, layer) if tensor.name == "out" else tensor.label
+                self._planes(full, tensor, steps, title, self._rows(stage, layer, tensor))
+            elif tensor.arrangement == "kernels":
+                self._kernels(full, tensor, self._pitch(stage, layer))
+            elif tensor.arrangement == "dense":
+                self._dense(full, tensor, stage)
+            elif tensor.arrangement == "scalars":
+                self._scalars(full, tensor, stage, layer)
+            elif tensor.arrangement == "below":
+                self._below(full, tensor, stage)
+            else:
+                self._single(full, tensor)
+
+    def _title(self, stage: Stage, layer: Layer) -> str:
+        number = stage.name.removeprefix(layer.stem)
+        own = f"{layer.title}{number}" if number.isdigit() else stage.name
+        return " + ".join((own, *(self.network.layers[name].title for name in stage.fused)))
+
+    def _pitch(self, stage: Stage, layer: Layer) -> int:
+        """Rows from one output plane to the next, where kernels stand beside them."""
+        tensors = {tensor.name: tensor for tensor in layer.tensors(stage.input_shape)}
+        out, moat = tensors["out"].shape, self.moats[stage.out]
+        step = layer.steps()[0] if stage.name in self.drawing.aligned else 1
+        plane = (out[1] - 1) * step + 1 + moat.top + moat.bottom + moat.past_bottom
+        side = 0
+        for tensor in tensors.values():
+            if tensor.arrangement == "kernels":
+                side += 1 + tensor.shape[1] * (tensor.shape[2] + 1)
+            elif tensor.arrangement == "scalars":
+                side += 3
+        return max(plane, side) + 2
+
+    def _rows(self, stage: Stage, layer: Layer, tensor: Tensor) -> tuple[int, ...]:
+        """First rows of a layer's planes: beside its input's where each has its own."""
+        source = self.placed[stage.source]
+        if tensor.arrangement == "vector":
+            return (_TOP,)
+        if any(t.arrangement == "kernels" for t in layer.tensors(stage.input_shape)):
+            pitch = self._pitch(stage, layer)
+            top = _TOP + self.moats[stage.out].top
+            return tuple(top + o * pitch for o in range(tensor.shape[0]))
+        return tuple(grid.row for grid in source.grids)
+
+    def _anchor(self, full: str, chosen: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Rows and columns of a tensor's grids: the template's where it gives them."""
+        given = self.drawing.anchors.get(full)
+        if given is None:
+            return chosen
+        if len(given) != len(chosen):
+            raise LayoutError(
+                f"{full} has {len(given)} anchors: expected {len(chosen)}, the first cell of "
+                "each of its planes"
+            )
+        cells = [parse_cell(text, self.drawing.worksheet) for text in given]
+        return [(cell.row, cell.column) for cell in cells]
+
+    def _style(self, full: str, tensor: Tensor, default: str) -> None:
+        style = self.drawing.styles.get(full, Style(tensor.number_format or default))
+        if full in self.drawing.number_formats:
+            style = replace(style, number_format=self.drawing.number_formats[full])
+        self.styles[full] = style
+
+    def _text(self, row: int, column: int, text: str, bold: bool = False) -> None:
+        style = Style(bold=bold) if bold else Style(colour="#7F7F7F")
+        self.texts.append(Text(Cell("", row, column).a1, text, style))
+
+    def _place(self, full: str, tensor: Tensor, grids: list[Grid]) -> None:
+        self.placed[full] = Placed(tensor.shape, tensor.role, tuple(grids))
+
+    def _planes(
+        self, full: str, tensor: Tensor, steps: tuple[int, int], title: str, rows: tuple[int, ...]
+    ) -> None:
+        if tensor.arrangement == "vector":
+            count, height, width = 1, tensor.shape[0], 1
+            steps = (1, 1)
+        else:
+            count, height, width = tensor.shape
+        moat = self.moats.get(full, Border())
+        column = self.column + moat.left * steps[1]
+        if not rows:
+            pitch = height + moat.top + moat.bottom + moat.past_bottom + 2
+            rows = tuple(_TOP + moat.top + c * pitch for c in range(count))
+        anchors = self._anchor(full, [(row, column) for row in rows])
+        sheet = self.drawing.worksheet
+        grids = [Grid(sheet, row, col, height, width, *steps) for row, col in anchors]
+        self._place(full, tensor, grids)
+        self._style(full, tensor, "0.0")
+        self._text(0, self.column, title, bold=True)
+        self._text(1, self.column, " x ".join(map(str, tensor.shape)))
+        self.scales += [ColourScale((grid.bounds,), WHITE_TO_RED) for grid in grids]
+        past = moat.right + moat.past_right
+        self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + _GAP
+
+    def _kernels(self, full: str, tensor: Tensor, pitch: int) -> None:
+        out_channels, in_channels, height, width = tensor.shape
+        chosen = []
+        for o in range(out_channels):
+            top = _TOP + o * pitch
+            self._text(top, self.column, f"{tensor.label} {o + 1}")
+            chosen += [(top + 1 + c * (height + 1), self.column) for c in range(in_channels)]
+        grids = [
+            Grid(self.drawing.worksheet, row, column, height, width)
+            for row, column in self._anchor(full, chosen)
+        ]
+        self._place(full, tensor, grids)
+        self._style(full, tensor, "0.00")
+        self.scales.append(ColourScale(tuple(grid.bounds for grid in grids), BLUE_WHITE_RED))
+        self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
+
+    def _scalars(self, full: str, tensor: Tensor, stage: Stage, layer: Layer) -> None:
+        """One cell a channel: below its kernels, left of its plane."""
+        kernels = self.placed[f"{stage.name}.weight"]
+        depth = kernels.shape[1]
+        chosen = []
+        for o in range(tensor.shape[0]):
+            last = kernels.grids[(o + 1) * depth - 1].bounds
+            self._text(last.last_row + 2, last.column, tensor.label)
+            chosen.append((last.last_row + 3, last.column))
+        self._cells(full, tensor, chosen, "0.00")
+
+    def _below(self, full: str, tensor: Tensor, stage: Stage) -> None:
+        """One cell a channel, below the last planes drawn: a list with labels."""
+        *_, planes = (
+            p for k, p in self.placed.items() if k.startswith(f"{stage.name}.") and p.shape[1:]
+        )
+        already = sum(
+            len(p.shape) == 1 for k, p in self.placed.items() if k.startswith(f"{stage.name}.")
+        )
+        chosen = []
+        for grid in planes.grids:
+            row = grid.bounds.last_row + 1 + already
+            chosen.append((row, grid.column + 4))
+            self._text(row, grid.column, tensor.label)
+        self._cells(full, tensor, chosen, "0.00")
+
+    def _single(self, full: str, tensor: Tensor) -> None:
+        self._text(_TOP, self.column, tensor.label)
+        self._cells(full, tensor, [(_TOP, self.column + 1)], "0.00")
+        self.column = self.placed[full].grids[0].column + 1 + _GAP
+
+    def _cells(
+        self, full: str, tensor: Tensor, chosen: list[tuple[int, int]], number_format: str
+    ) -> None:
+        anchors = self._anchor(full, chosen)
+        sheet = self.drawing.worksheet
+        self._place(full, tensor, [Grid(sheet, row, column, 1, 1) for row, column in anchors])
+        self._style(full, tensor, number_format)
+
+    def _dense(self, full: str, tensor: Tensor, stage: Stage) -> None:
+        """For each output a copy of the input's arrangement, one beside the other."""
+        source = self.placed[stage.source].grids
+        left = min(grid.column for grid in source)
+        span = max(grid.bounds.last_column for grid in source) - left + 1
+        apart = span + (1 if span > 1 else 0)
+        outputs = tensor.shape[0]
+        chosen = [
+            (grid.row, self.column + k * apart + grid.column - left)
+            for k in range(outputs)
+            for grid in source
+        ]
+        grids = [
+            replace(grid, sheet=self.drawing.worksheet, row=row, column=column)
+            for (row, column), grid in zip(
+                self._anchor(full, chosen), source * outputs, strict=True
+            )
+        ]
+        self._place(full, tensor, grids)
+        self._style(full, tensor, "0.00")
+        self._text(
+            0, self.column, f"{self._title(stage, self.network.layers[stage.name])} weights", True
+        )
+        self._text(1, self.column, " x ".join(map(str, tensor.shape)))
+        if outputs > 1:
+            for k in range(outputs):
+                self._text(2, self.column + k * apart, str(k))
+        self.scales.append(ColourScale(tuple(grid.bounds for grid in grids), BLUE_WHITE_RED))
+        self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
+
+    def finished(self) -> SheetLayout:
+        drawing = self.drawing
+        if drawing.texts is None:
+            drawing = replace(drawing, texts=tuple(self.texts))
+        if drawing.default_width is None and drawing.columns is None:
+            drawing = replace(drawing, default_width=_PLANE_WIDTH)
+        scales = tuple(self.scales)
+        if drawing.colour_scales is not None:
+            scales = tuple(
+                ColourScale(
+                    tuple(parse_range(text, drawing.worksheet) for text in ranges.split()),
+                    WHITE_TO_RED,
+                )
+                for ranges in drawing.colour_scales
+            )
+        return SheetLayout(
+            drawing,
+            self.input_shape,
+            self.stages,
+            self.placed,
+            self.styles,
+            tuple(self._borders()) if drawing.border == "drawn" else (),
+            scales,
+        )
+
+    def _borders(self) -> list[BorderCells]:
+        borders = []
+        for full, moat in self.moats.items():
+            if not (moat.left or moat.right or moat.top or moat.bottom):
+                continue
+            for grid in self.placed[full].grids:
+                bounds, (rows, columns) = grid.bounds, (grid.row_step, grid.column_step)
+                outer = _grown(grid, moat, past=False)
+                height, width = bounds.height, moat.left * columns
+                sides = [
+                    Range(grid.sheet, outer.row, outer.column, moat.top * rows, outer.width),
+                    Range(grid.sheet, bounds.row, outer.column, height, width),
+                    Range(
+                        grid.sheet, bounds.row, bounds.last_column + 1, height, moat.right * columns
+                    ),
+                    Range(
+                        grid.sheet,
+                        bounds.last_row + 1,
+                        outer.column,
+                        moat.bottom * rows,
+                        outer.width,
+                    ),
+                ]
+                borders += [BorderCells(s, moat.zeros) for s in sides if s.height and s.width]
+        return borders
+
+
+def _grown(grid: Grid, moat: Border, *, past: bool) -> Range:
+    """The bounds of a grid with its padding, and what windows reach past it."""
+    bounds = grid.bounds
+    left, top = moat.left * grid.column_step, moat.top * grid.row_step
+    right = (moat.right + (moat.past_right if past else 0)) * grid.column_step
+    bottom = (moat.bottom + (moat.past_bottom if past else 0)) * grid.row_step
+    return Range(
+        grid.sheet,
+        bounds.row - top,
+        bounds.column - left,
+        bounds.height + top + bottom,
+        bounds.width + left + right,
+    )
+
+
+def _territories(layout: SheetLayout, moats: Mapping[str, Border]) -> list[tuple[Range, str]]:
+    """Every rectangle that a tensor occupies, with what its readers reach around it."""
+    return [
+        (_grown(grid, moats.get(name, Border()), past=True), name)
+        for name, placed in layout.placed.items()
+        for grid in placed.grids
+    ]
+
+
+def _check_limits(layout: SheetLayout) -> None:
+    rows = columns = 0
+    for placed in layout.placed.values():
+        for grid in placed.grids:
+            rows = max(rows, grid.bounds.last_row + 1)
+            columns = max(columns, grid.bounds.last_column + 1)
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+        units = sum(placed.size for placed in layout.placed.values())
+        raise LayoutError(
+            f"the network needs {rows:,} rows and {columns:,} columns for its {units:,} cells, "
+            f"and a worksheet has {MAX_ROWS:,} and {MAX_COLUMNS:,}: use smaller images, fewer "
+            "channels or fewer outputs"
+        )
+
+
+def _check_collisions(layout: SheetLayout, moats: Mapping[str, Border]) -> None:
+    """Raise unless every cell belongs to one tensor, or to one border, or to none."""
+    territories = sorted(_territories(layout, moats), key=lambda item: item[0].row)
+    open_now: list[tuple[Range, str]] = []
+    for area, name in territories:
+        if area.row < 0 or area.column < 0:
+            raise LayoutError(
+                f"{name} stands too near the edge of the worksheet: its padding begins "
+                f"{max(-area.row, 0)} rows above and {max(-area.column, 0)} columns left of A1"
+            )
+        open_now = [item for item in open_now if item[0].last_row >= area.row]
+        for other, other_name in open_now:
+            if area.overlaps(other):
+                raise LayoutError(
+                    f"{name} at {area.a1} overlaps {other_name} at {other.a1} (padding "
+                    "included): move one of them"
+                )
+        open_now.append((area, name))
+
+
+def column_span(columns: Columns) -> tuple[int, int]:
+    """The zero-based first and last column that a width is for.
+
+    Raises:
+        LayoutError: the letters are no columns.
+
+    Example:
+        >>> column_span(Columns("A:AB", 3.2))
+        (0, 27)
+    """
+    first, _, last = columns.columns.partition(":")
+    names = (first, last or first)
+    if not all(name.isascii() and name.isalpha() and len(name) <= 3 for name in names):
+        raise LayoutError(f"columns {columns.columns!r}: write them like A:AB")
+    span = (column_index(names[0]), column_index(names[1]))
+    if span[0] > span[1] or span[1] >= MAX_COLUMNS:
+        raise LayoutError(
+            f"columns {columns.columns!r}: the first lies behind the last, or past XFD"
+        )
+    return span
+
+
+def border_style(drawing: Drawing) -> Style:
+    """The looks of drawn padding."""
+    return Style("0", fill=GREY, colour="#A6A6A6")
+
+
+def cell_count(layout: SheetLayout) -> int:
+    """How many cells of tensors a layout has."""
+    return sum(prod(placed.shape) for placed in layout.placed.values())

@@ -1,0 +1,194 @@
+"""A network: layers in a row, with their parameters. It knows nothing of spreadsheets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .errors import ShapeError
+from .formulas import Shape
+from .layers import Layer
+from .layers.base import Array, Cache
+
+
+class Sequential:
+    """Layers, each fed by the one before, as PyTorch's `nn.Sequential`.
+
+    Args:
+        layers: the layers in order; a pair (name, layer) names one. Others are named
+            after their kind: conv1, relu1, conv2, maxpool1, flatten1, dense1.
+        seed: of the initial parameters, which are drawn as PyTorch draws them. Default 0.
+
+    Attributes:
+        layers: name -> layer, in order.
+        params: layer name -> parameter name -> float64 array; edit them freely, or set
+            them with `load_state_dict`.
+
+    Raises:
+        ShapeError: two layers share a name, or an argument is no layer.
+
+    Example:
+        >>> from sheetconv import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+        >>> net = Sequential(Conv2d(1, 2, 3), ReLU(), MaxPool2d(2), Flatten(), Linear(18, 1))
+        >>> list(net.layers)
+        ['conv1', 'relu1', 'maxpool1', 'flatten1', 'dense1']
+        >>> net(np.ones((5, 1, 8, 8))).shape
+        (5, 1)
+    """
+
+    def __init__(self, *layers: Layer | tuple[str, Layer], seed: int = 0) -> None:
+        self.layers: dict[str, Layer] = {}
+        counts: dict[str, int] = {}
+        for item in layers:
+            name, layer = item if isinstance(item, tuple) else ("", item)
+            if not isinstance(layer, Layer):
+                raise ShapeError(
+                    f"Sequential got {layer!r}: expected layers such as Conv2d(1, 2, 3) "
+                    "or pairs (name, layer)"
+                )
+            counts[layer.stem] = counts.get(layer.stem, 0) + 1
+            name = name or f"{layer.stem}{counts[layer.stem]}"
+            if not name.isidentifier():
+                raise ShapeError(
+                    f"layer name {name!r}: use letters, digits and underscores, as in conv1"
+                )
+            if name in self.layers:
+                raise ShapeError(f"two layers are named {name!r}: give each a name of its own")
+            self.layers[name] = layer
+        if not self.layers:
+            raise ShapeError("Sequential got no layers: expected at least one")
+        rng = np.random.default_rng(seed)
+        self.params: dict[str, dict[str, Array]] = {
+            name: layer.init_params(rng) for name, layer in self.layers.items()
+        }
+
+    def __iter__(self) -> Iterator[tuple[str, Layer]]:
+        return iter(self.layers.items())
+
+    def __repr__(self) -> str:
+        return "Sequential(" + ", ".join(repr(layer) for layer in self.layers.values()) + ")"
+
+    def shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The shape after each layer, without the batch, by layer name.
+
+        Args:
+            input_shape: (channels, height, width), or (features,).
+
+        Raises:
+            ShapeError: a layer cannot take what the one before it gives; it is named.
+
+        Example:
+            >>> from sheetconv import Conv2d, Sequential
+            >>> Sequential(Conv2d(1, 2, 3), Conv2d(2, 2, 3)).shapes((1, 28, 28))
+            {'conv1': (2, 26, 26), 'conv2': (2, 24, 24)}
+        """
+        shapes: dict[str, Shape] = {}
+        shape = tuple(int(length) for length in input_shape)
+        if not shape or min(shape) < 1:
+            raise ShapeError(f"the input's shape is {input_shape}: every length must be at least 1")
+        for name, layer in self:
+            try:
+                shape = layer.output_shape(shape)
+            except ShapeError as error:
+                raise ShapeError(f"layer {name}: {error}") from None
+            shapes[name] = shape
+        return shapes
+
+    def __call__(self, x: Array, noise: Mapping[str, Mapping[str, Array]] | None = None) -> Array:
+        """The output of a batch; see `forward`."""
+        return self.forward(x, noise)[0]
+
+    def forward(
+        self, x: Array, noise: Mapping[str, Mapping[str, Array]] | None = None
+    ) -> tuple[Array, dict[str, Cache]]:
+        """The output of a batch, and the caches that `backward` needs.
+
+        Args:
+            x: NCHW, float64.
+            noise: layer name -> tensor name -> random numbers, for dropout. Without it
+                dropout is the identity.
+
+        Raises:
+            ShapeError: the batch does not fit the first layer, or one layer the next.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        self.shapes(x.shape[1:])
+        caches: dict[str, Cache] = {}
+        for name, layer in self:
+            params = {**self.params[name], **(noise or {}).get(name, {})}
+            x, caches[name] = layer.forward(x, params)
+        return x, caches
+
+    def backward(
+        self, grad_output: Array, caches: Mapping[str, Cache]
+    ) -> tuple[Array, dict[str, dict[str, Array]]]:
+        """The gradients of the input and, by layer and name, of every parameter.
+
+        Nothing is updated.
+
+        Args:
+            grad_output: the gradient of the loss with respect to the output.
+            caches: from `forward`.
+        """
+        grads: dict[str, dict[str, Array]] = {}
+        for name, layer in reversed(self.layers.items()):
+            grad_output, grads[name] = layer.backward(grad_output, caches[name], self.params[name])
+        return grad_output, {name: grads[name] for name in self.layers}
+
+    def draw_noise(self, input_shape: Shape, seed: int = 0) -> dict[str, dict[str, Array]]:
+        """Random numbers for every layer that needs them, without the batch."""
+        rng = np.random.default_rng(seed)
+        before = [input_shape, *self.shapes(input_shape).values()]
+        return {
+            name: layer.draw_noise(shape, rng)
+            for (name, layer), shape in zip(self, before, strict=False)
+        }
+
+    def state_dict(self) -> dict[str, Array]:
+        """Every parameter by its full name: `conv1.weight`, `conv1.bias`, ..."""
+        return {
+            f"{name}.{key}": value
+            for name, params in self.params.items()
+            for key, value in params.items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set every parameter.
+
+        Args:
+            state: full name -> array, as `state_dict` gives them.
+
+        Raises:
+            ShapeError: a name is missing or unknown, or a shape differs; all are listed,
+                and nothing is set.
+
+        Example:
+            >>> from sheetconv import Conv2d, Sequential
+            >>> net = Sequential(Conv2d(1, 1, 1))
+            >>> net.load_state_dict({"conv1.weight": [[[[2.0]]]], "conv1.bias": [0.5]})
+            >>> net.params["conv1"]["bias"]
+            array([0.5])
+        """
+        own = self.state_dict()
+        arrays: dict[str, Array] = {}
+        problems = [f"{name} is missing" for name in own if name not in state]
+        problems += [f"{name} is unknown" for name in state if name not in own]
+        for name in own.keys() & state.keys():
+            try:
+                arrays[name] = np.array(state[name], dtype=np.float64)
+            except (TypeError, ValueError):
+                problems.append(f"{name} is not an array of numbers")
+                continue
+            if arrays[name].shape != own[name].shape:
+                problems.append(
+                    f"{name} has shape {arrays[name].shape}, expected {own[name].shape}"
+                )
+            elif not np.isfinite(arrays[name]).all():
+                problems.append(f"{name} holds NaN or infinity")
+        if problems:
+            raise ShapeError("parameters do not fit the network: " + "; ".join(sorted(problems)))
+        for name, array in arrays.items():
+            layer, _, key = name.rpartition(".")
+            self.params[layer][key] = array

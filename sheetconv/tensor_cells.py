@@ -1,0 +1,225 @@
+"""The cells of a workbook's tensors, as the file holds them: numbers, formulas, and neither.
+
+It reads the workbook's description and then each worksheet once, as a stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import description
+from .calculators.base import CellError, Value
+from .cells import Cell, Grid
+from .description import Described
+from .errors import CheckError
+from .formulas import CellFormulas, Placed, Role, formula_text
+from .layers.base import Array
+from .layout import stage_formulas
+from .package import SheetCell, read_cells, sheet_parts
+from .sheet_writer import can_share
+
+
+@dataclass(slots=True)
+class TensorCells:
+    """The cells of one tensor, in its flat order.
+
+    Attributes:
+        placed: where they stand.
+        numbers: (size,); NaN where the cell holds no number. For formulas the cached value.
+        odd: flat index -> what a cell holds that is no number: a text, an error, None.
+        is_formula: (size,) whether the cell holds a formula.
+        changed: flat indices of cells whose formula is not the one that sheetconv writes.
+    """
+
+    placed: Placed
+    numbers: Array
+    odd: dict[int, Value]
+    is_formula: NDArray[np.bool_]
+    changed: list[int] = field(default_factory=list)
+
+    @property
+    def array(self) -> Array:
+        """The numbers in the tensor's shape; a blank cell counts as 0, as in a sum."""
+        numbers = self.numbers
+        blanks = [index for index, value in self.odd.items() if value is None]
+        if blanks:
+            numbers = numbers.copy()
+            numbers[blanks] = 0.0
+        return numbers.reshape(self.placed.shape)
+
+
+def read_descriptions(path: Path) -> list[Described]:
+    """The networks that a workbook says it holds.
+
+    Raises:
+        WorkbookError: the file cannot be read as a workbook.
+        CheckError: sheetconv did not make it, its description is damaged, or one of its
+            worksheets is gone.
+    """
+    sheets = sheet_parts(path)
+    if description.SHEET not in sheets:
+        raise CheckError(
+            f"{path} was not made by sheetconv: it has no worksheet {description.SHEET!r} that "
+            "describes its network; make one with: sheetconv build"
+        )
+    rows = [
+        (cell.row, str(cell.value))
+        for cell in read_cells(path, description.SHEET)
+        if cell.column == 0 and cell.value is not None
+    ]
+    described = description.from_rows([text for _, text in sorted(rows)], str(path))
+    for item in described:
+        if item.worksheet not in sheets:
+            raise CheckError(
+                f"{path} has no worksheet {item.worksheet!r}, on which its network stood: it has "
+                f"{', '.join(name for name in sheets if name != description.SHEET)}; give it its "
+                "old name again"
+            )
+    return described
+
+
+def read_tensors(path: Path, described: Described) -> dict[str, TensorCells]:
+    """The cells of every tensor of a network, by full name.
+
+    Raises:
+        WorkbookError: the file cannot be read.
+        LayoutError: the description's formulas do not fit a worksheet.
+    """
+    layout = described.layout
+    tensors = {
+        name: TensorCells(
+            placed, np.full(placed.size, np.nan), {}, np.zeros(placed.size, dtype=np.bool_)
+        )
+        for name, placed in layout.placed.items()
+    }
+    formulas = _formulas_by_grid(described)
+    spans: list[_Span] = []
+    for name, placed in layout.placed.items():
+        start = 0
+        for grid in placed.grids:
+            own = formulas.get(name, [])
+            spans.append(
+                _Span(tensors[name], grid, start, [c for c in own if _inside(c, start, grid)])
+            )
+            start += grid.size
+    _fill(spans, read_cells(path, described.worksheet))
+    for tensor in tensors.values():
+        missing = np.flatnonzero(np.isnan(tensor.numbers))
+        for index in missing.tolist():
+            tensor.odd.setdefault(index, None)
+    return tensors
+
+
+def cell_of(placed: Placed, index: int) -> Cell:
+    """The cell of a tensor's unit by its flat index."""
+    for grid in placed.grids:
+        if index < grid.size:
+            return grid.cell(*divmod(index, grid.width))
+        index -= grid.size
+    raise IndexError(index)
+
+
+def numbers_of(rows: Sequence[Sequence[Value]], grid: Grid) -> tuple[Array, dict[int, Value]]:
+    """The units of a grid from the values of its bounds: numbers, and what is none.
+
+    Example:
+        >>> numbers_of([[1.0, None, "x"]], Grid("s", 0, 0, 1, 2, column_step=2))
+        (array([ 1., nan]), {1: 'x'})
+    """
+    values = [value for row in rows[:: grid.row_step] for value in row[:: grid.column_step]]
+    odd: dict[int, Value] = {}
+    numbers = np.full(len(values), np.nan)
+    for index, value in enumerate(values):
+        if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
+            numbers[index] = value
+        else:
+            odd[index] = value
+    return numbers, odd
+
+
+@dataclass(slots=True)
+class _Span:
+    """One grid of a tensor while the worksheet's rows stream by."""
+
+    tensor: TensorCells
+    grid: Grid
+    start: int
+    formulas: list[CellFormulas]
+
+
+def _formulas_by_grid(described: Described) -> dict[str, list[CellFormulas]]:
+    layout = described.layout
+    found: dict[str, list[CellFormulas]] = {}
+    for stage in layout.stages:
+        for item in stage_formulas(described.network, stage, layout.placed, layout.drawing):
+            found.setdefault(f"{stage.name}.{item.tensor}", []).append(item)
+    return found
+
+
+def _inside(item: CellFormulas, start: int, grid: Grid) -> bool:
+    return start <= item.start < start + grid.size
+
+
+def _fill(spans: list[_Span], cells: Iterator[SheetCell]) -> None:
+    waiting = sorted(spans, key=lambda span: span.grid.row, reverse=True)
+    active: list[_Span] = []
+    for row, group in groupby(cells, key=lambda cell: cell.row):
+        while waiting and waiting[-1].grid.row <= row:
+            active.append(waiting.pop())
+        active = [span for span in active if span.grid.bounds.last_row >= row]
+        by_column = {cell.column: cell for cell in group}
+        for span in active:
+            i, off = divmod(row - span.grid.row, span.grid.row_step)
+            if not off:
+                _take_row(span, i, by_column)
+
+
+def _take_row(span: _Span, i: int, by_column: dict[int, SheetCell]) -> None:
+    grid, tensor = span.grid, span.tensor
+    for j in range(grid.width):
+        cell = by_column.get(grid.column + j * grid.column_step)
+        if cell is None:
+            continue
+        index = span.start + i * grid.width + j
+        value = cell.value
+        if isinstance(value, bool | str | CellError) or value is None:
+            tensor.odd[index] = value
+        else:
+            tensor.numbers[index] = value
+        if cell.formula is not None:
+            tensor.is_formula[index] = True
+            if _is_changed(span, index, cell):
+                tensor.changed.append(index)
+
+
+def _is_changed(span: _Span, index: int, cell: SheetCell) -> bool:
+    """Whether a formula is another than sheetconv writes, spaces aside.
+
+    The followers of a shared formula are the fill of a leader that is compared itself.
+    """
+    if not span.formulas:
+        return False
+    if cell.formula == "" and cell.shared is not None:
+        return False
+    for item in reversed(span.formulas):
+        if item.start <= index:
+            i, j = divmod(index - item.start, item.grid.width)
+            if cell.shared is not None and not can_share(item):
+                return False
+            return _normal(cell.formula or "") != _normal(formula_text(item.formula, i, j))
+    return False
+
+
+def _normal(formula: str) -> str:
+    return formula.replace(" ", "").replace("_xlfn.", "").upper()
+
+
+def given_roles(described: Described, *roles: Role) -> list[str]:
+    """Full names of the tensors of a network that have one of the roles."""
+    return [name for name, placed in described.layout.placed.items() if placed.role in roles]
