@@ -13,11 +13,12 @@ from functools import lru_cache
 
 from .errors import LayoutError
 
-#: Limits of an .xlsx worksheet and of one formula.
+#: Limits of an .xlsx worksheet, of one formula and of the text in one cell.
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 MAX_FORMULA = 8_192
 MAX_ARGUMENTS = 255
+MAX_TEXT = 32_767
 MAX_SHEET_NAME = 31
 
 _FORBIDDEN_IN_SHEET_NAMES = set("[]:*?/\\")

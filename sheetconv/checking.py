@@ -7,10 +7,10 @@ computed from the image; a mismatch without a culprit in its place is a conseque
 one upstream. Both are bounded by the rounding of the sums involved (each layer's
 `error_bounds`), never by a fixed tolerance.
 
-An engine recalculates a copy of the file whose cached values were overwritten with 777,
-so that a value that was not calculated cannot pass. In *probes* it calculates again with
-random positive numbers for the image and the weights: a wrong reference among zeros, or
-behind a rectifier that lets nothing through, shows there.
+An engine recalculates a copy of the file whose cached values were overwritten with one
+absurd number, so that a value that was not calculated cannot pass. In *probes* it
+calculates again with random positive numbers for the image and the weights: a wrong
+reference among zeros, or behind a rectifier that lets nothing through, shows there.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from .calculators.base import Engine, OpenBook, Value
 from .cells import Cell
 from .description import Described
+from .errors import CheckError
 from .evaluate import stage_activations, stage_error_bounds, stage_params
 from .formulas import Placed, Role
 from .layers.base import Array
@@ -41,8 +42,12 @@ from .tensor_cells import (
     read_tensors,
 )
 
-#: What every cached value of the recalculated copy is before it is calculated.
-POISON = 777.0
+#: What every cached value of the recalculated copy is before it is calculated: exact in
+#: binary, and no number that a person would type.
+POISON = 777.0078125
+
+#: The label of wrong cells among the image and the weights.
+NUMBERS = "numbers"
 
 #: How many recalculations with random numbers follow the one with the workbook's own.
 PROBES = 2
@@ -54,7 +59,7 @@ class WrongCell:
 
     Attributes:
         cell: where it stands.
-        layer: the label of its stage: `conv1 + relu1`.
+        layer: the label of its stage, `conv1 + relu1`, or `numbers`.
         source: what found it: `file`, `cached values`, `ironcalc`, `ironcalc, probe 1`.
         got: what it holds or shows.
         expected: what NumPy computes from the numbers before it; None where a formula
@@ -221,7 +226,8 @@ def check(
 
     Raises:
         WorkbookError: the file cannot be read as a workbook.
-        CheckError: sheetconv did not make it, or its description is damaged.
+        CheckError: sheetconv did not make it, its description is damaged, or it holds no
+            cached values and no engine is given.
         CalculatorError: an engine failed.
 
     Example:
@@ -242,6 +248,11 @@ def check(
     _check_cached(result, books)
     for engine in engines:
         _check_engine(result, engine, books, probes, timeout)
+    if not result.layers:
+        raise CheckError(
+            f"{path} holds no cached values, so that only an engine can tell whether it is right: "
+            "give one, as in check(path, [find_engine('ironcalc')])"
+        )
     result.seconds = time.perf_counter() - began
     return result
 
@@ -259,7 +270,6 @@ def _check_structure(
         if name.startswith(f"{stage.name}.")
     }
     for name, tensor in tensors.items():
-        label = labels.get(name, name)
         if tensor.placed.role.is_formula:
             result.formula_cells += tensor.placed.size
             result.changed += [cell_of(tensor.placed, index) for index in sorted(tensor.changed)]
@@ -267,15 +277,13 @@ def _check_structure(
                 value = tensor.odd.get(index, float(tensor.numbers[index]))
                 reason = f"{_shown(value)} stands where a formula is expected"
                 cell = cell_of(tensor.placed, index)
-                result.structure.append(WrongCell(cell, label, "file", value, None, 0.0, reason))
+                result.structure.append(
+                    WrongCell(cell, labels[name], "file", value, None, 0.0, reason)
+                )
         else:
             for index, value in sorted(tensor.odd.items()):
                 if value is not None:
-                    reason = f"{_shown(value)} stands where a number is expected"
-                    cell = cell_of(tensor.placed, index)
-                    result.structure.append(
-                        WrongCell(cell, label, "file", value, None, 0.0, reason)
-                    )
+                    result.structure.append(_no_number(tensor.placed, index, value, "file"))
 
 
 def _check_cached(result: CheckResult, books: _Books) -> None:
@@ -296,12 +304,22 @@ def _check_cached(result: CheckResult, books: _Books) -> None:
         return
     for described, tensors in books:
         given = {name: tensor.array for name, tensor in tensors.items() if _is_given(tensor)}
+        for name in given:
+            tensor = tensors[name]
+            for index in np.flatnonzero(tensor.is_formula).tolist():
+                if tensor.odd.get(index, 0.0) is None:
+                    result.structure.append(_no_number(tensor.placed, index, None, "cached values"))
         got = {
             name: (tensor.numbers, tensor.odd)
             for name, tensor in tensors.items()
             if tensor.placed.role.is_formula
         }
         result.layers += _compare(described, given, got, "cached values")
+
+
+def _no_number(placed: Placed, index: int, value: Value, source: str) -> WrongCell:
+    reason = f"{_shown(value)} stands where a number is expected"
+    return WrongCell(cell_of(placed, index), NUMBERS, source, value, None, 0.0, reason)
 
 
 def _is_given(tensor: TensorCells) -> bool:
@@ -317,7 +335,7 @@ def _check_engine(
         with engine.open(copy, timeout=timeout) as book:
             book.recalculate()
             for described, tensors in books:
-                given = {name: t.array for name, t in tensors.items() if _is_given(t)}
+                given = _read_given(result, engine, book, tensors)
                 got = _read_formulas(book, described)
                 result.layers += _compare(described, given, got, engine.name)
             for probe in range(1, probes + 1):
@@ -367,19 +385,43 @@ def _write_numbers(book: OpenBook, described: Described, numbers: Mapping[str, A
 _Got = dict[str, tuple[Array, dict[int, Value]]]
 
 
-def _read_formulas(book: OpenBook, described: Described) -> _Got:
-    got: _Got = {}
-    for name, placed in described.layout.placed.items():
-        if not placed.role.is_formula:
+def _read_given(
+    result: CheckResult, engine: Engine, book: OpenBook, tensors: Mapping[str, TensorCells]
+) -> dict[str, Array]:
+    """The image and the weights; those that a person made formulas, as the engine has them."""
+    given = {}
+    for name, tensor in tensors.items():
+        if not _is_given(tensor):
             continue
-        parts, odd, start = [], dict[int, Value](), 0
-        for grid in placed.grids:
-            values, strange = numbers_of(book.get_values(grid.bounds), grid)
-            parts.append(values)
-            odd |= {start + index: value for index, value in strange.items()}
-            start += grid.size
-        got[name] = (np.concatenate(parts), odd)
-    return got
+        given[name] = tensor.array
+        if tensor.is_formula.any():
+            numbers, odd = _read(book, tensor.placed)
+            flat = np.where(tensor.is_formula, numbers, given[name].reshape(-1))
+            given[name] = flat.reshape(tensor.placed.shape)
+            result.structure += [
+                _no_number(tensor.placed, index, value, engine.name)
+                for index, value in odd.items()
+                if tensor.is_formula[index]
+            ]
+    return given
+
+
+def _read_formulas(book: OpenBook, described: Described) -> _Got:
+    return {
+        name: _read(book, placed)
+        for name, placed in described.layout.placed.items()
+        if placed.role.is_formula
+    }
+
+
+def _read(book: OpenBook, placed: Placed) -> tuple[Array, dict[int, Value]]:
+    parts, odd, start = [], dict[int, Value](), 0
+    for grid in placed.grids:
+        values, strange = numbers_of(book.get_values(grid.bounds), grid)
+        parts.append(values)
+        odd |= {start + index: value for index, value in strange.items()}
+        start += grid.size
+    return np.concatenate(parts), odd
 
 
 def _compare(
@@ -444,8 +486,11 @@ def _compare_tensor(
     from_image, drift = from_image.reshape(-1), drift.reshape(-1)
     # Where the numbers before a cell are none, nothing can be expected of it in its place.
     known = np.isfinite(expected) & np.isfinite(bound)
-    wrong = known & ~(np.abs(numbers - expected) <= bound)
     off = ~(np.abs(numbers - from_image) <= drift)
+    # The maximum of a window that was not recalculated is right in its place.
+    stale = off & (numbers == POISON)
+    expected = np.where(stale, from_image, expected)
+    wrong = stale | (known & ~(np.abs(numbers - expected) <= bound))
     return TensorResult(
         name, placed, numbers, expected, bound, from_image, wrong, (off | ~known) & ~wrong
     )

@@ -22,13 +22,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from .cells import Grid, parse_cell
+from .cells import MAX_COLUMNS, Grid, parse_cell
 from .drawing import Drawing
-from .errors import CheckError, SheetconvError
-from .formulas import Placed, Role
-from .layers import layer_from_config
+from .errors import CheckError, LayoutError, SheetconvError
+from .formulas import Placed, Role, Shape
+from .layers import Layer, layer_from_config
+from .layers.base import Arrangement, Tensor
 from .layout import SheetLayout, stages_of
 from .network import Sequential
 
@@ -38,6 +40,8 @@ FORMAT = 1
 
 # Excel takes 32,767 characters in a cell.
 _PIECE = 30_000
+# A cell takes some 30 bytes in the file: the largest file that is read holds no more.
+_MAX_UNITS = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,44 +104,110 @@ def from_rows(rows: Sequence[str], where: str) -> list[Described]:
     """
     damaged = f"{where}: the description on the hidden worksheet {SHEET!r} is damaged"
     try:
-        content = json.loads("".join(rows[1:]))
-        version = content["format"]
-        if version != FORMAT:
-            raise CheckError(
-                f"{where}: its description has format {version}, this sheetconv reads format "
-                f"{FORMAT}: use the sheetconv that made it ({content.get('sheetconv', '?')})"
-            )
-        return [_network_from_json(item) for item in content["networks"]]
-    except CheckError:
-        raise
+        content = json.loads("".join(rows[1:]), parse_int=_whole, parse_constant=_no_constant)
+        version, networks = content["format"], content["networks"]
+        if version == FORMAT and networks:
+            return [_network_from_json(item) for item in networks]
     except SheetconvError as error:
         raise CheckError(f"{damaged}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckError(f"{damaged}: build the workbook again") from None
+    if version == FORMAT:
+        raise CheckError(f"{damaged}: it describes no network")
+    raise CheckError(
+        f"{where}: its description has format {version!r}, this sheetconv reads format {FORMAT}: "
+        f"use the sheetconv that made it ({content.get('sheetconv', '?')})"
+    )
+
+
+def _whole(text: str) -> int:
+    if len(text) > 12:
+        raise ValueError(f"{text} is beyond every limit of a worksheet")
+    return int(text)
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def _network_from_json(item: dict[str, Any]) -> Described:
-    sheet = item["worksheet"]
+    sheet, formulas, fuse = item["worksheet"], item["formulas"], item["fuse"]
+    if not isinstance(sheet, str) or formulas not in ("sumproduct", "array"):
+        raise ValueError
     layers = [
         (config["name"], layer_from_config({k: v for k, v in config.items() if k != "name"}))
         for config in item["layers"]
     ]
+    input_shape = _counts(item["input_shape"])
+    _check_size(layers, input_shape)
     network = Sequential(*layers)
-    input_shape = tuple(item["input_shape"])
-    drawing = Drawing(worksheet=sheet, formulas=item["formulas"], fuse=item["fuse"])
-    placed = {}
-    for name, tensor in item["tensors"].items():
-        grids = []
-        for first, height, width, row_step, column_step in tensor["grids"]:
-            cell = parse_cell(first, sheet)
-            grids.append(Grid(sheet, cell.row, cell.column, height, width, row_step, column_step))
-        placed[name] = Placed(tuple(tensor["shape"]), Role(tensor["role"]), tuple(grids))
+    drawing = Drawing(worksheet=sheet, formulas=formulas, fuse=bool(fuse))
+    placed = {name: _placed(tensor, sheet) for name, tensor in item["tensors"].items()}
     stages = stages_of(network, input_shape, drawing.fuse)
-    drawn = {"input"} | {
-        f"{stage.name}.{tensor.name}"
-        for stage in stages
-        for tensor in network.layers[stage.name].tensors(stage.input_shape)
-    }
-    if drawn != set(placed):
-        raise CheckError(f"worksheet {sheet!r}: its tensors are not those of its layers")
-    return Described(network, SheetLayout(drawing, input_shape, stages, placed, {}, (), ()))
+    layout = SheetLayout(drawing, input_shape, stages, placed, {}, (), ())
+    _check_placed(network, layout)
+    return Described(network, layout)
+
+
+def _counts(values: Iterable[Any]) -> tuple[int, ...]:
+    counts = tuple(values)
+    if not all(type(count) is int and count > 0 for count in counts):
+        raise ValueError
+    return counts
+
+
+def _placed(tensor: dict[str, Any], sheet: str) -> Placed:
+    grids = []
+    for first, *numbers in tensor["grids"]:
+        cell = parse_cell(first)
+        height, width, row_step, column_step = _counts(numbers)
+        grid = Grid(sheet, cell.row, cell.column, height, width, row_step, column_step)
+        # Its last cell has to lie on the worksheet, too.
+        parse_cell(grid.cell(height - 1, width - 1).a1)
+        grids.append(grid)
+    return Placed(_counts(tensor["shape"]), Role(tensor["role"]), tuple(grids))
+
+
+def _check_size(layers: Iterable[tuple[str, Layer]], input_shape: Shape) -> None:
+    """Refuse what no workbook can hold, before arrays of such sizes are made."""
+    shape, units = input_shape, prod(input_shape)
+    for _, layer in layers:
+        border = layer.border(shape)
+        padding = (border.left + border.right, border.top + border.bottom)
+        units += sum(prod(tensor.shape) for tensor in layer.tensors(shape))
+        if units > _MAX_UNITS or max(padding) > MAX_COLUMNS:
+            raise LayoutError(f"the layers have more than {_MAX_UNITS:,} units, or vast padding")
+        shape = layer.output_shape(shape)
+
+
+def _check_placed(network: Sequential, layout: SheetLayout) -> None:
+    """Raise `LayoutError` unless the layers' tensors, and no others, have fitting cells."""
+    image: Arrangement = "planes" if len(layout.input_shape) == 3 else "vector"
+    expected = {"input": (Tensor("input", layout.input_shape, Role.INPUT, image), "")}
+    for stage in layout.stages:
+        for tensor in network.layers[stage.name].tensors(stage.input_shape):
+            expected[f"{stage.name}.{tensor.name}"] = (tensor, stage.source)
+    if expected.keys() != layout.placed.keys():
+        raise LayoutError("its tensors are not those of its layers")
+    for name, (tensor, source) in expected.items():
+        placed = layout.placed[name]
+        inputs = layout.placed[source].grids if source else ()
+        grids = [(grid.height, grid.width) for grid in placed.grids]
+        if (placed.shape, placed.role) != (tensor.shape, tensor.role) or grids != _grids(
+            tensor, inputs
+        ):
+            raise LayoutError(f"the cells of {name} do not fit its layer")
+
+
+def _grids(tensor: Tensor, inputs: Sequence[Grid]) -> list[tuple[int, int]]:
+    """Height and width of each grid of a tensor, as the layout makes them."""
+    shape = tensor.shape
+    if tensor.arrangement == "planes":
+        return [(shape[1], shape[2])] * shape[0]
+    if tensor.arrangement == "kernels":
+        return [(shape[2], shape[3])] * (shape[0] * shape[1])
+    if tensor.arrangement == "dense":
+        return [(grid.height, grid.width) for grid in inputs] * shape[0]
+    if tensor.arrangement == "vector":
+        return [(shape[0], 1)]
+    return [(1, 1)] * prod(shape)

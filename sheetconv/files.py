@@ -26,17 +26,18 @@ def written_whole(path: Path, *, force: bool) -> Iterator[Path]:
         WorkbookError: the folder is missing or not writable, the file exists and `force`
             is false, the disk is full, or another program holds the file.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise WorkbookError(f"{path} is a folder: give the name of a file in it")
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:
         raise WorkbookError(f"{path} exists already: use --force to replace it, or another name")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise WorkbookError(f"the folder {path.parent} does not exist: create it first")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise WorkbookError(
-            f"cannot write into {path.parent}: {error.strerror}: choose another folder"
+            f"cannot write into {path.parent}: {reason}: choose another folder or name"
         ) from None
     os.close(handle)
     temporary = Path(name)

@@ -6,8 +6,11 @@ channels downwards; a kernel stands beside the plane that it makes.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import pairwise
 from math import prod
 
 from .cells import (
@@ -19,6 +22,7 @@ from .cells import (
     Range,
     check_sheet_name,
     column_index,
+    column_name,
     parse_cell,
     parse_range,
 )
@@ -30,7 +34,10 @@ from .network import Sequential
 
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 _GAP = 2  # blank columns between blocks
-_PLANE_WIDTH = 4.3
+_PLANE_WIDTH, _WEIGHT_WIDTH = 4.3, 5.6  # characters: 12.3 and -0.12
+# One decimal where it fits a narrow column, none where it would not.
+_ACTIVATION_FORMAT = "[>=100]0;[<=-10]0;0.0"
+_WEIGHT_FORMAT = "0.00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +120,15 @@ def stages_of(network: Sequential, input_shape: Shape, fuse: bool) -> tuple[Stag
     """
     shapes = network.shapes(input_shape)
     stages: list[Stage] = []
-    source, shape = "input", input_shape
+    source, shape, drawn = "input", input_shape, input_shape
     for name, layer in network:
         if layer.elementwise and fuse and stages:
             stages[-1] = replace(stages[-1], fused=(*stages[-1].fused, name))
         elif not layer.is_view:
-            stages.append(Stage(name, (), source, shape))
+            # Behind Flatten an elementwise layer stands on planes like those that it reads.
+            stages.append(Stage(name, (), source, drawn if layer.elementwise else shape))
             source = stages[-1].out
+            drawn = drawn if layer.elementwise else shapes[name]
         shape = shapes[name]
     return tuple(stages)
 
@@ -202,6 +211,7 @@ class _Flow:
         self.placed: dict[str, Placed] = {}
         self.styles: dict[str, Style] = {}
         self.moats: dict[str, Border] = {}
+        self.wide: list[tuple[int, int]] = []
         self.texts: list[Text] = []
         self.scales: list[ColourScale] = []
         self.column = 1
@@ -231,7 +241,7 @@ class _Flow:
             raise LayoutError(
                 f"the input has shape {shape}: expected (channels, height, width) or (features,)"
             )
-        image = Tensor("input", shape, Role.INPUT, arrangement, "", "0.0")
+        image = Tensor("input", shape, Role.INPUT, arrangement)
         self.moats["input"] = self._moat(0)
         self._planes("input", image, (1, 1), "Input", ())
         for number, stage in enumerate(self.stages):
@@ -250,11 +260,12 @@ class _Flow:
         for tensor in layer.tensors(stage.input_shape):
             full = f"{stage.name}.{tensor.name}"
             if tensor.arrangement in ("planes", "vector"):
-                steps = layer.steps() if stage.name in self.drawing.aligned else (1, 1)
                 title = self._title(stage, layer) if tensor.name == "out" else tensor.label
-                self._planes(full, tensor, steps, title, self._rows(stage, layer, tensor))
+                rows = self._rows(stage, layer, tensor)
+                self._planes(full, tensor, self._steps(stage), title, rows)
             elif tensor.arrangement == "kernels":
-                self._kernels(full, tensor, self._pitch(stage, layer))
+                out = layer.tensors(stage.input_shape)[-1]
+                self._kernels(full, tensor, self._rows(stage, layer, out))
             elif tensor.arrangement == "dense":
                 self._dense(full, tensor, stage)
             elif tensor.arrangement == "scalars":
@@ -269,30 +280,38 @@ class _Flow:
         own = f"{layer.title}{number}" if number.isdigit() else stage.name
         return " + ".join((own, *(self.network.layers[name].title for name in stage.fused)))
 
+    def _steps(self, stage: Stage) -> tuple[int, int]:
+        """Rows and columns between units of a stage's output."""
+        aligned = stage.name in self.drawing.aligned
+        return self.network.layers[stage.name].steps() if aligned else (1, 1)
+
     def _pitch(self, stage: Stage, layer: Layer) -> int:
-        """Rows from one output plane to the next, where kernels stand beside them."""
-        tensors = {tensor.name: tensor for tensor in layer.tensors(stage.input_shape)}
-        out, moat = tensors["out"].shape, self.moats[stage.out]
-        step = layer.steps()[0] if stage.name in self.drawing.aligned else 1
-        plane = (out[1] - 1) * step + 1 + moat.top + moat.bottom + moat.past_bottom
-        side = 0
-        for tensor in tensors.values():
+        """Rows that one output plane needs with all that stands around it."""
+        tensors = layer.tensors(stage.input_shape)
+        out, moat, step = tensors[-1].shape, self.moats[stage.out], self._steps(stage)[0]
+        plane = (out[1] - 1) * step + 1 + (moat.top + moat.bottom + moat.past_bottom) * step
+        beside = below = 0
+        for tensor in tensors:
             if tensor.arrangement == "kernels":
-                side += 1 + tensor.shape[1] * (tensor.shape[2] + 1)
+                beside += 1 + tensor.shape[1] * (tensor.shape[2] + 1)
             elif tensor.arrangement == "scalars":
-                side += 3
-        return max(plane, side) + 2
+                beside += 3
+            elif tensor.arrangement == "below":
+                below += 1
+        return max(plane + below, beside) + 2
 
     def _rows(self, stage: Stage, layer: Layer, tensor: Tensor) -> tuple[int, ...]:
-        """First rows of a layer's planes: beside its input's where each has its own."""
-        source = self.placed[stage.source]
+        """First rows of a layer's planes: beside its input's where these leave room."""
         if tensor.arrangement == "vector":
             return (_TOP,)
-        if any(t.arrangement == "kernels" for t in layer.tensors(stage.input_shape)):
-            pitch = self._pitch(stage, layer)
-            top = _TOP + self.moats[stage.out].top
-            return tuple(top + o * pitch for o in range(tensor.shape[0]))
-        return tuple(grid.row for grid in source.grids)
+        pitch = self._pitch(stage, layer)
+        top = _TOP + self.moats[stage.out].top * self._steps(stage)[0]
+        source = [grid.row for grid in self.placed[stage.source].grids]
+        apart = min((b - a for a, b in pairwise(source)), default=pitch)
+        if len(source) == tensor.shape[0] and apart >= pitch:
+            down = max(0, top - source[0])
+            return tuple(row + down for row in source)
+        return tuple(top + c * pitch for c in range(tensor.shape[0]))
 
     def _anchor(self, full: str, chosen: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Rows and columns of a tensor's grids: the template's where it gives them."""
@@ -307,18 +326,19 @@ class _Flow:
         cells = [parse_cell(text, self.drawing.worksheet) for text in given]
         return [(cell.row, cell.column) for cell in cells]
 
-    def _style(self, full: str, tensor: Tensor, default: str) -> None:
-        style = self.drawing.styles.get(full, Style(tensor.number_format or default))
-        if full in self.drawing.number_formats:
-            style = replace(style, number_format=self.drawing.number_formats[full])
-        self.styles[full] = style
-
     def _text(self, row: int, column: int, text: str, bold: bool = False) -> None:
         style = Style(bold=bold) if bold else Style(colour="#7F7F7F")
         self.texts.append(Text(Cell("", row, column).a1, text, style))
 
-    def _place(self, full: str, tensor: Tensor, grids: list[Grid]) -> None:
+    def _place(self, full: str, tensor: Tensor, grids: list[Grid], default_format: str) -> None:
         self.placed[full] = Placed(tensor.shape, tensor.role, tuple(grids))
+        number_format = tensor.number_format or default_format
+        if number_format == _WEIGHT_FORMAT:
+            self.wide += [(grid.column, grid.bounds.last_column) for grid in grids]
+        style = self.drawing.styles.get(full, Style(number_format))
+        if full in self.drawing.number_formats:
+            style = replace(style, number_format=self.drawing.number_formats[full])
+        self.styles[full] = style
 
     def _planes(
         self, full: str, tensor: Tensor, steps: tuple[int, int], title: str, rows: tuple[int, ...]
@@ -336,27 +356,24 @@ class _Flow:
         anchors = self._anchor(full, [(row, column) for row in rows])
         sheet = self.drawing.worksheet
         grids = [Grid(sheet, row, col, height, width, *steps) for row, col in anchors]
-        self._place(full, tensor, grids)
-        self._style(full, tensor, "0.0")
+        self._place(full, tensor, grids, _ACTIVATION_FORMAT)
         self._text(0, self.column, title, bold=True)
         self._text(1, self.column, " x ".join(map(str, tensor.shape)))
         self.scales += [ColourScale((grid.bounds,), WHITE_TO_RED) for grid in grids]
         past = moat.right + moat.past_right
         self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + _GAP
 
-    def _kernels(self, full: str, tensor: Tensor, pitch: int) -> None:
-        out_channels, in_channels, height, width = tensor.shape
+    def _kernels(self, full: str, tensor: Tensor, rows: tuple[int, ...]) -> None:
+        _, in_channels, height, width = tensor.shape
         chosen = []
-        for o in range(out_channels):
-            top = _TOP + o * pitch
+        for o, top in enumerate(rows):
             self._text(top, self.column, f"{tensor.label} {o + 1}")
             chosen += [(top + 1 + c * (height + 1), self.column) for c in range(in_channels)]
         grids = [
             Grid(self.drawing.worksheet, row, column, height, width)
             for row, column in self._anchor(full, chosen)
         ]
-        self._place(full, tensor, grids)
-        self._style(full, tensor, "0.00")
+        self._place(full, tensor, grids, _WEIGHT_FORMAT)
         self.scales.append(ColourScale(tuple(grid.bounds for grid in grids), BLUE_WHITE_RED))
         self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
 
@@ -369,7 +386,7 @@ class _Flow:
             last = kernels.grids[(o + 1) * depth - 1].bounds
             self._text(last.last_row + 2, last.column, tensor.label)
             chosen.append((last.last_row + 3, last.column))
-        self._cells(full, tensor, chosen, "0.00")
+        self._cells(full, tensor, chosen)
 
     def _below(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """One cell a channel, below the last planes drawn: a list with labels."""
@@ -384,20 +401,18 @@ class _Flow:
             row = grid.bounds.last_row + 1 + already
             chosen.append((row, grid.column + 4))
             self._text(row, grid.column, tensor.label)
-        self._cells(full, tensor, chosen, "0.00")
+        self._cells(full, tensor, chosen)
 
     def _single(self, full: str, tensor: Tensor) -> None:
         self._text(_TOP, self.column, tensor.label)
-        self._cells(full, tensor, [(_TOP, self.column + 1)], "0.00")
+        self._cells(full, tensor, [(_TOP, self.column + 1)])
         self.column = self.placed[full].grids[0].column + 1 + _GAP
 
-    def _cells(
-        self, full: str, tensor: Tensor, chosen: list[tuple[int, int]], number_format: str
-    ) -> None:
+    def _cells(self, full: str, tensor: Tensor, chosen: list[tuple[int, int]]) -> None:
         anchors = self._anchor(full, chosen)
         sheet = self.drawing.worksheet
-        self._place(full, tensor, [Grid(sheet, row, column, 1, 1) for row, column in anchors])
-        self._style(full, tensor, number_format)
+        grids = [Grid(sheet, row, column, 1, 1) for row, column in anchors]
+        self._place(full, tensor, grids, _WEIGHT_FORMAT)
 
     def _dense(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """For each output a copy of the input's arrangement, one beside the other."""
@@ -417,8 +432,7 @@ class _Flow:
                 self._anchor(full, chosen), source * outputs, strict=True
             )
         ]
-        self._place(full, tensor, grids)
-        self._style(full, tensor, "0.00")
+        self._place(full, tensor, grids, _WEIGHT_FORMAT)
         self._text(
             0, self.column, f"{self._title(stage, self.network.layers[stage.name])} weights", True
         )
@@ -434,7 +448,11 @@ class _Flow:
         if drawing.texts is None:
             drawing = replace(drawing, texts=tuple(self.texts))
         if drawing.default_width is None and drawing.columns is None:
-            drawing = replace(drawing, default_width=_PLANE_WIDTH)
+            columns = tuple(
+                Columns(f"{column_name(first)}:{column_name(last)}", _WEIGHT_WIDTH)
+                for first, last in _merged(self.wide)
+            )
+            drawing = replace(drawing, default_width=_PLANE_WIDTH, columns=columns)
         scales = tuple(self.scales)
         if drawing.colour_scales is not None:
             scales = tuple(
@@ -496,13 +514,15 @@ def _grown(grid: Grid, moat: Border, *, past: bool) -> Range:
     )
 
 
-def _territories(layout: SheetLayout, moats: Mapping[str, Border]) -> list[tuple[Range, str]]:
-    """Every rectangle that a tensor occupies, with what its readers reach around it."""
-    return [
-        (_grown(grid, moats.get(name, Border()), past=True), name)
-        for name, placed in layout.placed.items()
-        for grid in placed.grids
-    ]
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans of columns, sorted, those that touch or overlap made one."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(set(spans)):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
 
 
 def _check_limits(layout: SheetLayout) -> None:
@@ -521,23 +541,54 @@ def _check_limits(layout: SheetLayout) -> None:
 
 
 def _check_collisions(layout: SheetLayout, moats: Mapping[str, Border]) -> None:
-    """Raise unless every cell belongs to one tensor, or to one border, or to none."""
-    territories = sorted(_territories(layout, moats), key=lambda item: item[0].row)
-    open_now: list[tuple[Range, str]] = []
-    for area, name in territories:
+    """Raise unless every cell belongs to one thing, and nothing stands in a window's way."""
+    sheet = layout.drawing.worksheet
+    texts = [
+        (parse_range(text.cell, sheet), f"the text {text.text!r}")
+        for text in layout.drawing.texts or ()
+    ]
+    reached: list[tuple[Range, str]] = []
+    bare: list[tuple[Range, str]] = []
+    for name, placed in layout.placed.items():
+        for grid in placed.grids:
+            reached.append((_grown(grid, moats.get(name, Border()), past=True), name))
+            bare.append((grid.bounds, name))
+    bare += [(border.area, "drawn padding") for border in layout.borders]
+    bare += [
+        (parse_range(text, sheet), "a fill")
+        for fill in layout.drawing.fills
+        for text in fill.ranges.split()
+    ]
+    _refuse_overlaps(reached + texts)
+    _refuse_overlaps(bare + texts)
+
+
+def _refuse_overlaps(areas: list[tuple[Range, str]]) -> None:
+    """Raise if two areas share a cell: a sweep downwards over the areas that are open.
+
+    Open areas are disjoint in their columns, so that only neighbours need a look.
+    """
+    open_now: list[tuple[int, Range, str]] = []
+    endings: list[tuple[int, int, Range, str]] = []
+    for number, (area, name) in enumerate(sorted(areas, key=lambda item: item[0].row)):
         if area.row < 0 or area.column < 0:
             raise LayoutError(
                 f"{name} stands too near the edge of the worksheet: its padding begins "
                 f"{max(-area.row, 0)} rows above and {max(-area.column, 0)} columns left of A1"
             )
-        open_now = [item for item in open_now if item[0].last_row >= area.row]
-        for other, other_name in open_now:
+        while endings and endings[0][0] < area.row:
+            _, _, ended, ended_name = heappop(endings)
+            del open_now[bisect_left(open_now, (ended.column, ended, ended_name))]
+        entry = (area.column, area, name)
+        place = bisect_left(open_now, entry)
+        for _, other, other_name in open_now[max(place - 1, 0) : place + 1]:
             if area.overlaps(other):
                 raise LayoutError(
                     f"{name} at {area.a1} overlaps {other_name} at {other.a1} (padding "
                     "included): move one of them"
                 )
-        open_now.append((area, name))
+        open_now.insert(place, entry)
+        heappush(endings, (area.last_row, number, area, name))
 
 
 def column_span(columns: Columns) -> tuple[int, int]:

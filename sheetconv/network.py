@@ -12,6 +12,9 @@ from .formulas import Shape
 from .layers import Layer
 from .layers.base import Array, Cache
 
+#: What NumPy raises when an array does not fit into memory, or cannot exist at all.
+TOO_LARGE = (MemoryError, OverflowError, ValueError)
+
 
 class Sequential:
     """Layers, each fed by the one before, as PyTorch's `nn.Sequential`.
@@ -42,10 +45,10 @@ class Sequential:
         self.layers: dict[str, Layer] = {}
         counts: dict[str, int] = {}
         for item in layers:
-            name, layer = item if isinstance(item, tuple) else ("", item)
-            if not isinstance(layer, Layer):
+            name, layer = item if isinstance(item, tuple) and len(item) == 2 else ("", item)
+            if not isinstance(layer, Layer) or not isinstance(name, str):
                 raise ShapeError(
-                    f"Sequential got {layer!r}: expected layers such as Conv2d(1, 2, 3) "
+                    f"Sequential got {item!r}: expected layers such as Conv2d(1, 2, 3) "
                     "or pairs (name, layer)"
                 )
             counts[layer.stem] = counts.get(layer.stem, 0) + 1
@@ -60,9 +63,14 @@ class Sequential:
         if not self.layers:
             raise ShapeError("Sequential got no layers: expected at least one")
         rng = np.random.default_rng(seed)
-        self.params: dict[str, dict[str, Array]] = {
-            name: layer.init_params(rng) for name, layer in self.layers.items()
-        }
+        try:
+            self.params: dict[str, dict[str, Array]] = {
+                name: layer.init_params(rng) for name, layer in self.layers.items()
+            }
+        except TOO_LARGE:
+            raise ShapeError(
+                "the network has more parameters than fit into memory: use smaller layers"
+            ) from None
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
         return iter(self.layers.items())

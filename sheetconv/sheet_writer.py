@@ -170,28 +170,6 @@ class SheetContent:
     progress: Callable[[int], object] | None = None
 
 
-def can_share(cells: CellFormulas) -> bool:
-    """Whether every cell's formula is the fill-right and fill-down of the first.
-
-    Example:
-        >>> from sheetconv.formulas import Moving
-        >>> strided = Moving("", 0, 0, 2, 2, 2, 2)
-        >>> can_share(CellFormulas("out", 0, Grid("s", 0, 9, 4, 4), ("MAX(", strided, ")")))
-        False
-    """
-    grid = cells.grid
-    return (
-        not cells.array
-        and grid.size > 1
-        and all(
-            (grid.height == 1 or piece.row_step == grid.row_step)
-            and (grid.width == 1 or piece.column_step == grid.column_step)
-            for piece in cells.formula
-            if isinstance(piece, Moving)
-        )
-    )
-
-
 def number_text(value: float) -> str:
     """The shortest text that reads back as the same double.
 

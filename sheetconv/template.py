@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -32,17 +33,23 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .cells import check_sheet_name
 from .drawing import Columns, Drawing, Fill, Style, Text
 from .errors import SheetconvError, TemplateError
 from .formulas import Shape
 from .layers import layer_from_config, suggestion
 from .layers.base import Array
-from .network import Sequential
+from .network import TOO_LARGE, Sequential
 
 FORMAT = 1
 # A template is text that a person wrote, and its numbers are those of one network.
 _MAX_TOML_BYTES = 4 * 2**20
 _MAX_DATA_BYTES = 2**30
+# What zipfile and NumPy raise for a file that is damaged, encrypted, or no .npz at all.
+_DAMAGED = (
+    OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 _T = TypeVar("_T")
 
@@ -247,6 +254,7 @@ def _network(table: _Table, path: Path) -> TemplateNetwork:
     drawing = _drawing(table.table("drawing"), worksheet)
     table.finish()
     try:
+        check_sheet_name(worksheet)
         network = Sequential(*layers, seed=seed)
         network.shapes(tuple(shape))
     except SheetconvError as error:
@@ -267,7 +275,10 @@ def _numbers(
         except SheetconvError as error:
             raise TemplateError(f"{table.file}: {table.where}: {data}: {error}") from None
     if image is None:
-        return np.random.default_rng(seed).random(shape)
+        try:
+            return np.random.default_rng(seed).random(shape)
+        except TOO_LARGE:
+            raise table.error("input", list(shape), "an image that fits into memory") from None
     if image.shape != shape:
         raise TemplateError(
             f"{table.file}: {table.where}: 'input' in {data} has shape {image.shape}: "
@@ -289,12 +300,19 @@ def load_arrays(path: Path) -> dict[str, Array]:
         if size > _MAX_DATA_BYTES:
             raise TemplateError(f"{path} holds {size:,} bytes: the limit is {_MAX_DATA_BYTES:,}")
         with np.load(path, allow_pickle=False) as archive:
-            return {name: np.asarray(archive[name], dtype=np.float64) for name in archive.files}
+            return {name: _float_array(archive[name]) for name in archive.files}
     except FileNotFoundError:
         raise TemplateError(f"the data file {path} does not exist") from None
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGED as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TemplateError(f"{path} is not an .npz file of numbers: {reason}") from None
+
+
+def _float_array(value: Any) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"an array holds {array.dtype}, expected numbers")
+    return array.astype(np.float64)
 
 
 def _drawing(table: _Table, worksheet: str) -> Drawing:

@@ -18,11 +18,10 @@ from .calculators.base import CellError, Value
 from .cells import Cell, Grid
 from .description import Described
 from .errors import CheckError
-from .formulas import CellFormulas, Placed, Role, formula_text
+from .formulas import CellFormulas, Placed, Role, can_share, formula_text
 from .layers.base import Array
 from .layout import stage_formulas
 from .package import SheetCell, read_cells, sheet_parts
-from .sheet_writer import can_share
 
 
 @dataclass(slots=True)
@@ -45,9 +44,16 @@ class TensorCells:
 
     @property
     def array(self) -> Array:
-        """The numbers in the tensor's shape; a blank cell counts as 0, as in a sum."""
+        """The numbers in the tensor's shape; a blank cell counts as 0, as in a sum.
+
+        A formula without a cached value is no blank: it is NaN.
+        """
         numbers = self.numbers
-        blanks = [index for index, value in self.odd.items() if value is None]
+        blanks = [
+            index
+            for index, value in self.odd.items()
+            if value is None and not self.is_formula[index]
+        ]
         if blanks:
             numbers = numbers.copy()
             numbers[blanks] = 0.0
@@ -223,3 +229,9 @@ def _normal(formula: str) -> str:
 def given_roles(described: Described, *roles: Role) -> list[str]:
     """Full names of the tensors of a network that have one of the roles."""
     return [name for name, placed in described.layout.placed.items() if placed.role in roles]
+
+
+def cells_of(placed: Placed) -> Iterator[Cell]:
+    """Every cell of a tensor, in its flat order."""
+    for grid in placed.grids:
+        yield from grid.cells()

@@ -19,11 +19,12 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxWriterException
 
 from . import description
-from .cells import Grid, Range, parse_cell, parse_range
+from .cells import MAX_TEXT, Grid, Range, parse_cell, parse_range
 from .drawing import Drawing, Style
 from .errors import LayoutError, ShapeError, WorkbookError
 from .evaluate import evaluate
 from .files import written_whole
+from .formulas import can_share
 from .layers.base import Array
 from .layout import (
     ColourScale,
@@ -43,7 +44,6 @@ from .sheet_writer import (
     NumberBand,
     SheetContent,
     TextBand,
-    can_share,
 )
 from .version import __version__
 
@@ -284,15 +284,16 @@ def _write_sheet(book: Any, item: _Prepared, looks: _Looks, progress: Any) -> No
     content = SheetContent(
         default_width=drawing.default_width, row_height=drawing.row_height, progress=progress
     )
-    taken: set[tuple[int, int]] = set()
     _add_numbers(content, item, looks)
     _add_formulas(content, item, looks)
     _add_borders(content, layout, looks)
     for text in drawing.texts or ():
         cell = parse_cell(text.cell, drawing.worksheet)
-        if (cell.row, cell.column) in taken:
-            raise LayoutError(f"two texts stand at {text.cell}: move one of them")
-        taken.add((cell.row, cell.column))
+        if len(text.text) > MAX_TEXT:
+            raise LayoutError(
+                f"the text at {text.cell} has {len(text.text):,} characters, and a cell takes "
+                f"{MAX_TEXT:,}: shorten it"
+            )
         grid = Grid(cell.sheet, cell.row, cell.column, 1, 1)
         index = sheet.str_table._get_shared_string_index(text.text)
         content.bands.append(TextBand(grid, text.text, looks.index(text.style), index))
@@ -305,6 +306,8 @@ def _write_sheet(book: Any, item: _Prepared, looks: _Looks, progress: Any) -> No
             )
     for columns in drawing.columns or ():
         first, last = column_span(columns)
+        if any(other.first <= last and first <= other.last for other in content.columns):
+            raise LayoutError(f"columns {columns.columns} are given two widths: give one")
         content.columns.append(
             ColumnWidth(
                 first, last, columns.width, columns.hidden, columns.outline, columns.collapsed
@@ -312,8 +315,14 @@ def _write_sheet(book: Any, item: _Prepared, looks: _Looks, progress: Any) -> No
         )
     for scale in layout.colour_scales:
         _add_colour_scale(sheet, scale)
+    merged: list[Range] = []
     for text_range in drawing.merges:
         area = parse_range(text_range, drawing.worksheet)
+        if area.height * area.width == 1 or any(area.overlaps(other) for other in merged):
+            raise LayoutError(
+                f"{text_range} cannot be merged: it is one cell, or part of another merged range"
+            )
+        merged.append(area)
         sheet.merge.append([area.row, area.column, area.last_row, area.last_column])
     if drawing.freeze is not None:
         cell = parse_cell(drawing.freeze, drawing.worksheet)

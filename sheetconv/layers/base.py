@@ -208,6 +208,15 @@ class Layer:
         """Store a normalised field during `__post_init__` of the frozen dataclass."""
         object.__setattr__(self, name, value)
 
+    def store_plain(self, *names: str) -> None:
+        """Store checked whole numbers and lists of them as Python's own, which JSON takes."""
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, Sequence):
+                self.set(name, tuple(int(item) for item in value))
+            elif value is not None:
+                self.set(name, int(value))
+
 
 class Elementwise(Layer):
     """A layer whose units each read the one input unit in their place.

@@ -76,10 +76,7 @@ class Conv2d(Layer):
         pair("Conv2d", "stride", self.stride, 1)
         four_sides("Conv2d", "padding", self.padding)
         flag("Conv2d", "bias", self.bias)
-        for field in ("kernel_size", "stride", "padding"):
-            value = getattr(self, field)
-            if isinstance(value, list):
-                self.set(field, tuple(value))
+        self.store_plain("in_channels", "out_channels", "kernel_size", "stride", "padding")
 
     @property
     def _kernel(self) -> tuple[int, int]:

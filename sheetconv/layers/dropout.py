@@ -59,6 +59,7 @@ class Dropout(Layer):
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ShapeError(f"Dropout: {field} is {value!r}: expected a number from 0 to 1")
+            self.set(field, float(value))
         flag("Dropout", "rescale", self.rescale)
         if self.counted is not None:
             self.set("counted", pair("Dropout", "counted", self.counted, 1))

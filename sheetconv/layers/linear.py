@@ -62,6 +62,7 @@ class Linear(Layer):
         whole("Linear", "in_features", self.in_features, 1)
         whole("Linear", "out_features", self.out_features, 1)
         flag("Linear", "bias", self.bias)
+        self.store_plain("in_features", "out_features")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if input_shape != (self.in_features,):

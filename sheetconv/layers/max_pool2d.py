@@ -61,10 +61,7 @@ class MaxPool2d(Layer):
                 f"MaxPool2d: padding is {self.padding!r}: expected at most half of "
                 f"kernel_size {self.kernel_size!r}"
             )
-        for field in ("kernel_size", "stride", "padding"):
-            value = getattr(self, field)
-            if isinstance(value, list):
-                self.set(field, tuple(value))
+        self.store_plain("kernel_size", "stride", "padding")
 
     @property
     def _kernel(self) -> tuple[int, int]:
@@ -90,15 +87,11 @@ class MaxPool2d(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3:
             raise self.refuse_input(input_shape, "(channels, height, width)")
-        channels, height, width = input_shape
-        if any(
-            length + 2 * padding < kernel
-            for length, padding, kernel in zip(
-                (height, width), self._padding, self._kernel, strict=True
-            )
-        ):
+        channels, *lengths = input_shape
+        height, width = (self._length(axis, length) for axis, length in enumerate(lengths))
+        if height < 1 or width < 1:
             raise self.refuse_input(input_shape, "planes at least as large as the window")
-        return (channels, self._length(0, height), self._length(1, width))
+        return (channels, height, width)
 
     def _past(self, axis: int, length: int) -> int:
         """Units that the last window reaches beyond the input and its padding."""

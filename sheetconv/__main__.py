@@ -1,0 +1,5 @@
+"""`python -m sheetconv`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,223 @@
+"""The command line: parse, call, print. Every command imports only what it uses.
+
+Exit codes: 0 for success; 1 where a check or comparison found differences; 2 for a
+mistake in the call or an input that cannot be used, in one line on standard error;
+130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from .errors import SheetconvError
+from .version import __version__
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sheetconv")
+def cli() -> None:
+    """Convolutional networks as Excel workbooks of live formulas.
+
+    \b
+    Start with:
+      sheetconv build conv-example
+      sheetconv check conv-example.xlsx
+    """  # noqa: D301 - click reads \\b
+
+
+@cli.command()
+@click.argument("template")
+@click.option("-o", "--output", type=_FILE, help="The file to write. Default: TEMPLATE.xlsx here.")
+@click.option(
+    "--formulas",
+    type=click.Choice(["sumproduct", "array"]),
+    help="SUMPRODUCT(a,b), shared where a plane is a fill; or one-cell array formulas "
+    "SUM(a*b). Default: as the template says.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the random numbers that RAND() cells show at first.",
+)
+@click.option("-f", "--force", is_flag=True, help="Replace an existing file.")
+def build(template: str, output: Path | None, formulas: str | None, seed: int, force: bool) -> None:
+    """Write the network of TEMPLATE as a workbook.
+
+    TEMPLATE is the name of a template that comes with sheetconv, such as conv-example, or
+    the path of a .toml file of your own.
+    """
+    from dataclasses import replace
+    from typing import cast
+
+    from .drawing import FormulaStyle
+    from .template import load_template
+    from .workbook import NetworkSheet, build_workbook
+
+    loaded = load_template(template)
+    target = output or Path(f"{loaded.name}.xlsx")
+    sheets = [
+        NetworkSheet(
+            item.network,
+            item.image,
+            replace(item.drawing, formulas=cast(FormulaStyle, formulas))
+            if formulas
+            else item.drawing,
+        )
+        for item in loaded.networks
+    ]
+    built = build_workbook(sheets, target, title=loaded.title, force=force, seed=seed)
+    names = ", ".join(layout.drawing.worksheet for layout in built.layouts)
+    click.echo(
+        f"wrote {built.path}: {built.formula_cells:,} formula cells, {built.file_size:,} bytes; "
+        f"worksheets: {names}"
+    )
+    click.echo(
+        "Open it, click a cell, and trace its precedents. To check every cell:\n"
+        f"  sheetconv check {_quoted(built.path)}"
+    )
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.option(
+    "--engine",
+    "engine",
+    default="ironcalc",
+    show_default=True,
+    help="What recalculates: ironcalc, libreoffice, excel, or all that are found.",
+)
+@click.option(
+    "--probes",
+    type=click.IntRange(0, 100),
+    default=2,
+    show_default=True,
+    help="Further recalculations, with random images and weights.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Seconds that one step of an engine may take.",
+)
+@click.option("--report", type=_FILE, help="Write one row a cell to this .csv or .json file.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing report.")
+def check(
+    files: tuple[Path, ...],
+    engine: str,
+    probes: int,
+    timeout: float,
+    report: Path | None,
+    force: bool,
+) -> None:
+    """Recalculate FILES for real and hold every formula cell against NumPy.
+
+    Inputs and weights are read from the cells as they are, so that edited workbooks can be
+    checked too. Exit code 1 if any cell is wrong.
+    """
+    from . import check_report
+    from .calculators import find_engine, found_engines
+    from .checking import check as run_check
+
+    if report is not None:
+        check_report.require_report_name(report)
+    engines = found_engines() if engine == "all" else [find_engine(engine)]
+    versions = {item.name: item.status().version for item in engines}
+    results = []
+    for number, file in enumerate(files):
+        results.append(run_check(file, engines, probes=probes, timeout=timeout))
+        click.echo("\n" * bool(number) + "\n".join(check_report.lines(results[-1], versions)))
+    if report is not None:
+        check_report.write_report(results, report, force=force)
+        click.echo(f"wrote {report}")
+    if not all(result.ok for result in results):
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("a", type=_FILE)
+@click.argument("b", type=_FILE)
+@click.option(
+    "--rtol",
+    type=click.FloatRange(min=0),
+    default=1e-12,
+    show_default=True,
+    help="How far cached values may lie apart, relative to the larger.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="How many differences to print.",
+)
+def diff(a: Path, b: Path, rtol: float, limit: int) -> None:
+    """Compare workbooks A and B by sheet and cell.
+
+    Compared are formulas, values, number formats, bold and italic, colour scales, column
+    widths and merged cells. Exit code 1 if they differ.
+    """
+    from .diff import diff as run_diff
+
+    found = run_diff(a, b, rtol=rtol)
+    for line in found.lines(limit):
+        click.echo(line)
+    click.echo(found.summary())
+    if not found.equal:
+        sys.exit(1)
+
+
+@cli.command()
+def doctor() -> None:
+    """Say which spreadsheet engines are here, and how to get the others."""
+    import platform
+
+    from .calculators import statuses
+
+    click.echo(f"sheetconv {__version__}, Python {platform.python_version()}, {sys.platform}")
+    for status in statuses():
+        if status.found:
+            click.echo(f"  {status.name:<12} {status.version}  ({status.where})")
+        else:
+            click.echo(f"  {status.name:<12} not found: {status.hint}")
+
+
+def _quoted(path: Path) -> str:
+    text = str(path)
+    return f'"{text}"' if " " in text else text
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"sheetconv: error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def main() -> None:
+    """The entry point of the `sheetconv` command."""
+    try:
+        cli.main(prog_name="sheetconv", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "sheetconv"
+        _fail(f"{error.format_message()} See: {command} --help")
+    except SheetconvError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("sheetconv: interrupted; no file was changed", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe went away, as `head` does; keep Python from saying so again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,154 @@
+"""A pytest plugin: `pytest workbooks/` checks every workbook of sheetconv in a folder.
+
+Each .xlsx file that sheetconv made becomes one test for its numbers and one for each
+layer; other workbooks are passed over. Installed with the package, it loads nothing
+until such a file is collected.
+
+::
+
+    pytest workbooks/                                     # the embedded engine
+    pytest workbooks/ --sheetconv-engine libreoffice      # or: all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .checking import CheckResult, WrongCell
+
+_MOST_WRONG = 5
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--sheetconv-engine`."""
+    parser.getgroup("sheetconv").addoption(
+        "--sheetconv-engine",
+        default="ironcalc",
+        metavar="NAME",
+        help="what recalculates the workbooks: ironcalc, libreoffice, excel or all "
+        "(default: ironcalc)",
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> WorkbookFile | None:
+    """Collect an .xlsx file if sheetconv made it, or if it was asked for and cannot be read."""
+    # Excel keeps a lock file named ~$book.xlsx beside an open book.
+    if file_path.suffix.lower() != ".xlsx" or file_path.name.startswith("~$"):
+        return None
+    from .description import SHEET
+    from .errors import WorkbookError
+    from .package import sheet_parts
+
+    try:
+        if SHEET not in sheet_parts(file_path):
+            return None
+    except WorkbookError:
+        if not _asked_for(file_path, parent.config):
+            return None
+    return WorkbookFile.from_parent(parent, path=file_path)
+
+
+def _asked_for(file_path: Path, config: pytest.Config) -> bool:
+    """Whether the file, or its own folder, was named on the command line."""
+    named = {
+        (config.invocation_params.dir / argument.partition("::")[0]).resolve()
+        for argument in config.args
+    }
+    return bool(named & {file_path.resolve(), file_path.parent.resolve()})
+
+
+class WorkbookFile(pytest.File):
+    """One workbook; it is recalculated once, when its first test runs."""
+
+    _result: CheckResult | None = None
+
+    def collect(self) -> Iterator[LayerItem]:
+        """One test for the numbers, and one for each layer of each worksheet."""
+        from .checking import NUMBERS
+        from .errors import SheetconvError
+        from .tensor_cells import read_descriptions
+
+        try:
+            networks = read_descriptions(self.path)
+        except SheetconvError as error:
+            raise self.CollectError(str(error)) from None
+        for network in networks:
+            for label in (NUMBERS, *(stage.label for stage in network.layout.stages)):
+                yield LayerItem.from_parent(
+                    self,
+                    name=f"{network.worksheet}::{label}",
+                    worksheet=network.worksheet,
+                    label=label,
+                )
+
+    def result(self) -> CheckResult:
+        """The check of the whole workbook."""
+        if self._result is None:
+            from .calculators import find_engine, found_engines
+            from .checking import check
+
+            name = self.config.getoption("--sheetconv-engine")
+            engines = found_engines() if name == "all" else [find_engine(name)]
+            self._result = check(self.path, engines)
+        return self._result
+
+
+class LayerItem(pytest.Item):
+    """One layer of one worksheet, or, with the label `numbers`, its image and weights."""
+
+    def __init__(self, *, worksheet: str, label: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.worksheet = worksheet
+        self.label = label
+
+    def runtest(self) -> None:
+        """Fail with the wrong cells of the layer, if there are any."""
+        parent = self.parent
+        assert isinstance(parent, WorkbookFile)
+        result = parent.result()
+        wrong = [
+            item
+            for item in result.wrong
+            if item.cell.sheet == self.worksheet and item.layer == self.label
+        ]
+        follows = max(
+            (
+                layer.follows
+                for layer in result.layers
+                if layer.worksheet == self.worksheet and layer.label == self.label
+            ),
+            default=0,
+        )
+        if wrong or follows:
+            raise WrongCellsError(wrong, follows)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
+    ) -> str:
+        """The worst cells instead of a traceback."""
+        from .errors import SheetconvError
+
+        if isinstance(excinfo.value, WrongCellsError | SheetconvError):
+            return str(excinfo.value)
+        return str(super().repr_failure(excinfo))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """What pytest prints above a failure."""
+        return self.path, None, f"{self.path.name}::{self.name}"
+
+
+class WrongCellsError(Exception):
+    """A layer of a workbook has wrong cells."""
+
+    def __init__(self, wrong: list[WrongCell], follows: int) -> None:
+        lines = [str(item) for item in wrong[:_MOST_WRONG]]
+        if len(wrong) > _MOST_WRONG:
+            lines.append(f"... and {len(wrong) - _MOST_WRONG:,} more")
+        if follows:
+            lines.append(f"{follows:,} cells are off because cells before them are")
+        super().__init__("\n".join(lines))
