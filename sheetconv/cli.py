@@ -98,7 +98,7 @@ def build(template: str, output: Path | None, formulas: str | None, seed: int, f
 @click.option(
     "--probes",
     type=click.IntRange(0, 100),
-    default=2,
+    default=6,
     show_default=True,
     help="Further recalculations, with random images and weights.",
 )

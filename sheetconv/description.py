@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from .cells import MAX_COLUMNS, Grid, parse_cell
+from .cells import MAX_COLUMNS, MAX_ROWS, Grid, parse_cell
 from .drawing import Drawing
 from .errors import CheckError, LayoutError, SheetconvError
 from .formulas import Placed, Role, Shape
@@ -162,8 +162,8 @@ def _placed(tensor: dict[str, Any], sheet: str) -> Placed:
         cell = parse_cell(first)
         height, width, row_step, column_step = _counts(numbers)
         grid = Grid(sheet, cell.row, cell.column, height, width, row_step, column_step)
-        # Its last cell has to lie on the worksheet, too.
-        parse_cell(grid.cell(height - 1, width - 1).a1)
+        if grid.bounds.last_row >= MAX_ROWS or grid.bounds.last_column >= MAX_COLUMNS:
+            raise LayoutError(f"the cells from {first} on lie outside a worksheet")
         grids.append(grid)
     return Placed(_counts(tensor["shape"]), Role(tensor["role"]), tuple(grids))
 

@@ -188,7 +188,7 @@ def lay_out(network: Sequential, input_shape: Shape, drawing: Drawing | None = N
         >>> from sheetconv import Conv2d, Sequential
         >>> layout = lay_out(Sequential(Conv2d(1, 1, 3)), (1, 5, 5))
         >>> layout.placed["conv1.out"].grids[0].bounds.a1
-        'M4:O6'
+        'N4:P6'
     """
     drawing = drawing or Drawing()
     check_sheet_name(drawing.worksheet)
@@ -402,6 +402,8 @@ class _Flow:
             chosen.append((row, grid.column + 4))
             self._text(row, grid.column, tensor.label)
         self._cells(full, tensor, chosen)
+        last = max(grid.column for grid in self.placed[full].grids)
+        self.column = max(self.column, last + 1 + _GAP)
 
     def _single(self, full: str, tensor: Tensor) -> None:
         self._text(_TOP, self.column, tensor.label)

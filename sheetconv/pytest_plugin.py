@@ -67,9 +67,8 @@ class WorkbookFile(pytest.File):
 
     _result: CheckResult | None = None
 
-    def collect(self) -> Iterator[LayerItem]:
-        """One test for the numbers, and one for each layer of each worksheet."""
-        from .checking import NUMBERS
+    def collect(self) -> Iterator[WorksheetTests]:
+        """The worksheets that hold a network."""
         from .errors import SheetconvError
         from .tensor_cells import read_descriptions
 
@@ -78,13 +77,8 @@ class WorkbookFile(pytest.File):
         except SheetconvError as error:
             raise self.CollectError(str(error)) from None
         for network in networks:
-            for label in (NUMBERS, *(stage.label for stage in network.layout.stages)):
-                yield LayerItem.from_parent(
-                    self,
-                    name=f"{network.worksheet}::{label}",
-                    worksheet=network.worksheet,
-                    label=label,
-                )
+            labels = [stage.label for stage in network.layout.stages]
+            yield WorksheetTests.from_parent(self, name=network.worksheet, labels=labels)
 
     def result(self) -> CheckResult:
         """The check of the whole workbook."""
@@ -98,29 +92,41 @@ class WorkbookFile(pytest.File):
         return self._result
 
 
-class LayerItem(pytest.Item):
-    """One layer of one worksheet, or, with the label `numbers`, its image and weights."""
+class WorksheetTests(pytest.Collector):
+    """One worksheet."""
 
-    def __init__(self, *, worksheet: str, label: str, **kwargs: object) -> None:
+    def __init__(self, *, labels: list[str], **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
-        self.worksheet = worksheet
-        self.label = label
+        self.labels = labels
+
+    def collect(self) -> Iterator[LayerItem]:
+        """One test for the numbers, and one for each layer."""
+        from .checking import NUMBERS
+
+        for label in (NUMBERS, *self.labels):
+            yield LayerItem.from_parent(self, name=label)
+
+
+class LayerItem(pytest.Item):
+    """One layer of one worksheet, or, with the name `numbers`, its image and weights."""
 
     def runtest(self) -> None:
         """Fail with the wrong cells of the layer, if there are any."""
-        parent = self.parent
-        assert isinstance(parent, WorkbookFile)
-        result = parent.result()
+        file = self.getparent(WorkbookFile)
+        sheet = self.getparent(WorksheetTests)
+        assert file is not None
+        assert sheet is not None
+        result = file.result()
         wrong = [
             item
             for item in result.wrong
-            if item.cell.sheet == self.worksheet and item.layer == self.label
+            if item.cell.sheet == sheet.name and item.layer == self.name
         ]
         follows = max(
             (
                 layer.follows
                 for layer in result.layers
-                if layer.worksheet == self.worksheet and layer.label == self.label
+                if layer.worksheet == sheet.name and layer.label == self.name
             ),
             default=0,
         )
@@ -139,7 +145,8 @@ class LayerItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """What pytest prints above a failure."""
-        return self.path, None, f"{self.path.name}::{self.name}"
+        names = [node.name for node in self.listchain() if isinstance(node, WorksheetTests)]
+        return self.path, None, "::".join((*names, self.name))
 
 
 class WrongCellsError(Exception):
@@ -150,5 +157,6 @@ class WrongCellsError(Exception):
         if len(wrong) > _MOST_WRONG:
             lines.append(f"... and {len(wrong) - _MOST_WRONG:,} more")
         if follows:
-            lines.append(f"{follows:,} cells are off because cells before them are")
+            cells = "1 cell is" if follows == 1 else f"{follows:,} cells are"
+            lines.append(f"{cells} off because of cells before")
         super().__init__("\n".join(lines))

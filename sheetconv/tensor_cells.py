@@ -43,6 +43,13 @@ class TensorCells:
     changed: list[int] = field(default_factory=list)
 
     @property
+    def has_cached_values(self) -> bool:
+        """Whether any formula shows a value."""
+        shown = self.is_formula.copy()
+        shown[[index for index, value in self.odd.items() if value is None]] = False
+        return bool(shown.any())
+
+    @property
     def array(self) -> Array:
         """The numbers in the tensor's shape; a blank cell counts as 0, as in a sum.
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,10 @@ def build_workbook(
     with written_whole(target, force=force) as temporary, ExitStack() as stack:
         # XlsxWriter's own temporary files go away with this folder, however the build ends.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sheetconv-"))
-        book = xlsxwriter.Workbook(str(temporary), {"tmpdir": folder})
+        # Of a build that failed XlsxWriter leaves its files open, which Windows cannot remove:
+        # the archive is kept in memory, and the worksheets are closed below.
+        archive = BytesIO()
+        book = xlsxwriter.Workbook(archive, {"tmpdir": folder})
         # A fixed date: the same network gives the same bytes.
         book.set_properties(
             {"title": title, "comments": "made by sheetconv", "created": datetime(2000, 1, 1)}
@@ -172,6 +176,11 @@ def build_workbook(
             book.close()
         except XlsxWriterException as error:
             raise WorkbookError(f"cannot write {target}: {error}") from None
+        finally:
+            for sheet in book.worksheets():
+                if sheet.fh is not None:
+                    sheet.fh.close()
+        temporary.write_bytes(archive.getbuffer())
     return BuiltWorkbook(
         target,
         tuple(item.layout for item in prepared),
@@ -193,10 +202,23 @@ class _Prepared:
             tensors |= {f"{name}.{key}": value for key, value in noise.items()}
         for name, layer in sheet.network:
             tensors |= {f"{name}.{key}": value for key, value in layer.settings().items()}
+        self._check(tensors)
         with np.errstate(over="ignore", invalid="ignore"):
             self.values = tensors | evaluate(sheet.network, self.layout, tensors)
+        self._check(self.values)
+        self.formulas = [
+            (stage, item)
+            for stage in self.layout.stages
+            for item in stage_formulas(
+                sheet.network, stage, self.layout.placed, self.layout.drawing
+            )
+        ]
+
+    def _check(self, values: Mapping[str, Array]) -> None:
         for name, placed in self.layout.placed.items():
-            value = self.values[name]
+            if name not in values:
+                continue
+            value = values[name]
             if value.shape != placed.shape:
                 raise ShapeError(
                     f"{name} has shape {value.shape}: the network draws {placed.shape}"
@@ -206,13 +228,6 @@ class _Prepared:
                     f"{name} holds NaN or infinity, which no cell can hold: scale the image "
                     "or the weights"
                 )
-        self.formulas = [
-            (stage, item)
-            for stage in self.layout.stages
-            for item in stage_formulas(
-                sheet.network, stage, self.layout.placed, self.layout.drawing
-            )
-        ]
 
     def count(self, *, formulas: bool) -> int:
         return sum(

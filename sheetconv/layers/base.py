@@ -7,6 +7,7 @@ the batch first: NCHW for images, (N, features) for vectors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Literal
@@ -304,5 +305,5 @@ def flag(layer: str, field: str, value: Any) -> bool:
 
 def kaiming_uniform(rng: np.random.Generator, shape: Shape, fan_in: int) -> Array:
     """PyTorch's default initialisation, uniform in +-1/sqrt(fan_in)."""
-    bound = 1.0 / np.sqrt(max(fan_in, 1))
+    bound = 1.0 / math.sqrt(max(fan_in, 1))
     return rng.uniform(-bound, bound, shape)

@@ -154,13 +154,16 @@ class Dropout(Layer):
             random, mask = own["random"][c][2], own["mask"][c][2]
             total, zeros = own["total"][c][2], own["zeros"][c][2]
             height, width = self.counted or (grid.height, grid.width)
+            # With a colon for one cell too: IronCalc's COUNTIF takes no single cell.
+            last = mask.cell(mask.height - 1, mask.width - 1)
+            counted = f"{view.prefix(mask.sheet)}{mask.cell(0, 0).a1}:{last.a1}"
             drawn, kept, x = (view.window(g) for g in (random, mask, view.input.grids[c]))
             formulas += [
                 CellFormulas("random", start, random, ("RAND()",)),
                 CellFormulas("mask", start, mask, ("IF(", drawn, f">{threshold}, ", drawn, ", 0)")),
                 CellFormulas("out", start, grid, ("IF(", kept, "=0, 0, ", x, f"{scale})")),
                 CellFormulas("total", c, total, (f"{height}*{width}",)),
-                CellFormulas("zeros", c, zeros, (f"COUNTIF({view.relative(mask)},0)",)),
+                CellFormulas("zeros", c, zeros, (f"COUNTIF({counted},0)",)),
                 CellFormulas(
                     "share",
                     c,

@@ -63,4 +63,9 @@ class Flatten(Layer):
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.arange(12.0).reshape(2, 2, 3)
-        return [Example(cls(), x, {}, (7,), 7.0)]
+        return [
+            # One plane of 6, then the second unit of the next.
+            Example(cls(), x, {}, (7,), 7.0),
+            # A vector stays what it is.
+            Example(cls(), np.array([4.0, -5.0]), {}, (1,), -5.0),
+        ]

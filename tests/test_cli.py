@@ -1,0 +1,494 @@
+"""The command, run for real in an empty folder: what it prints, writes and returns.
+
+Every mistake of a user is one line on standard error and exit code 2, and changes
+nothing on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from openpyxl import Workbook
+from planting import opened, spliced
+
+import sheetconv
+from sheetconv.check_report import frame
+from sheetconv.checking import check
+from sheetconv.diff import diff
+from sheetconv.template import load_template
+from sheetconv.workbook import NetworkSheet, build_workbook
+
+SMALL = """\
+format = 1
+title = "Small"
+
+[[networks]]
+worksheet = "small"
+input = [1, 6, 6]
+layers = [
+  { type = "Conv2d", in_channels = 1, out_channels = 1, kernel_size = 3 },
+  { type = "ReLU" },
+  { type = "Flatten" },
+  { type = "Linear", in_features = 16, out_features = 2 },
+]
+"""
+ERROR = "sheetconv: error: "
+
+
+def run(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`sheetconv ARGUMENTS` in a folder; warnings are errors there, too."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "sheetconv", *arguments],
+        cwd=folder,
+        env=plain_environment() | (environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def plain_environment() -> dict[str, str]:
+    return os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*")
+    }
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    """The one line of a user's mistake; asserts that the folder is as it was."""
+    before = contents(folder)
+    done = run(folder, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(ERROR)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+    assert contents(folder) == before
+    return done.stderr.removeprefix(ERROR)
+
+
+@pytest.fixture(scope="module")
+def small_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "small.toml").write_text(SMALL)
+    template = load_template(folder / "small.toml")
+    sheets = [NetworkSheet(item.network, item.image, item.drawing) for item in template.networks]
+    return build_workbook(sheets, folder / "small.xlsx", title=template.title).path
+
+
+@pytest.fixture
+def small(small_original: Path, tmp_path: Path) -> Path:
+    """A workbook of 18 formula cells, alone in a folder."""
+    return Path(shutil.copy(small_original, tmp_path / "small.xlsx"))
+
+
+@pytest.fixture
+def wrong(small: Path) -> Path:
+    """The same with a constant in place of its last formula."""
+    spliced(small, "small", last_cell(small), 777.0)
+    return small
+
+
+def last_cell(path: Path) -> str:
+    return str(frame(check(path))["cell"].iloc[-1])
+
+
+# What works.
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    done = run(tmp_path, "--version")
+    assert (done.returncode, done.stdout) == (0, f"sheetconv, version {sheetconv.__version__}\n")
+    done = run(tmp_path, "--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("build", "check", "diff", "doctor"))
+    for command in ("build", "check", "diff", "doctor"):
+        done = run(tmp_path, command, "-h")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"Usage: sheetconv {command}")
+    assert contents(tmp_path) == {}
+
+
+def test_without_a_command_it_shows_help(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.returncode == 2
+    assert "Usage: sheetconv" in done.stderr
+
+
+def test_build_check_diff(tmp_path: Path) -> None:
+    """The first steps that the help names, and the smaller formula style."""
+    done = run(tmp_path, "build", "conv-example")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "wrote conv-example.xlsx: 9,336 formula cells" in done.stdout
+    assert "sheetconv check conv-example.xlsx" in done.stdout
+    done = run(tmp_path, "check", "conv-example.xlsx", "--probes", "1", "--report", "r.csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "OK: 9,336 formula cells agree with NumPy" in done.stdout
+    assert done.stdout.endswith("wrote r.csv\n")
+    assert len(pd.read_csv(tmp_path / "r.csv")) == 9_336
+    done = run(tmp_path, "build", "conv-example", "-o", "s.xlsx", "--formulas", "sumproduct")
+    assert done.returncode == 0
+    assert sorted(contents(tmp_path)) == ["conv-example.xlsx", "r.csv", "s.xlsx"]
+    array, sumproduct = tmp_path / "conv-example.xlsx", tmp_path / "s.xlsx"
+    assert sumproduct.stat().st_size < array.stat().st_size
+    assert {item.aspect for item in diff(array, sumproduct).differences} == {"formula"}
+
+
+def test_diff(small: Path) -> None:
+    (small.parent / "small.toml").write_text(SMALL)
+    run(small.parent, "build", "small.toml", "-o", "array.xlsx", "--formulas", "array")
+    done = run(small.parent, "diff", "small.xlsx", "array.xlsx", "--limit", "3")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[3] == "... and 13 more"
+    assert done.stdout.endswith("different: 16 differences\n")
+    done = run(small.parent, "diff", "small.xlsx", "small.xlsx")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("equal\n")
+
+
+def test_own_template_with_its_own_numbers(tmp_path: Path) -> None:
+    numbers = {
+        "input": np.eye(6)[np.newaxis],
+        "conv1.weight": np.ones((1, 1, 3, 3)),
+        "conv1.bias": np.zeros(1),
+        "dense1.weight": np.ones((2, 16)),
+        "dense1.bias": np.array([0.5, -100.0]),
+    }
+    np.savez(tmp_path / "numbers.npz", **numbers)
+    (tmp_path / "own.toml").write_text(SMALL.replace("layers", 'data = "numbers.npz"\nlayers', 1))
+    assert run(tmp_path, "build", "own.toml").returncode == 0
+    done = run(tmp_path, "check", "own.xlsx")
+    assert done.returncode == 0
+    with opened(tmp_path / "own.xlsx") as book:
+        assert book["small"].dimensions
+    # The 4 x 4 windows see 3, 2 or 1 ones of the diagonal: 4*3 + 6*2 + 4*1.
+    table = report(tmp_path, "own.xlsx")
+    assert list(table["ironcalc"].iloc[-2:]) == [28.5, -72.0]
+
+
+def report(folder: Path, *files: str) -> pd.DataFrame:
+    assert run(folder, "check", *files, "--probes", "0", "--report", "x.json").returncode == 0
+    return pd.DataFrame(json.loads((folder / "x.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", ["a b.xlsx", "Faltung é 畳み込み.xlsx", "UPPER.XLSX"])
+def test_names_with_spaces_and_letters_of_all_kinds(tmp_path: Path, name: str) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    done = run(tmp_path, "build", "small.toml", "-o", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    quoted = f'"{name}"' if " " in name else name
+    assert f"sheetconv check {quoted}\n" in done.stdout
+    done = run(tmp_path, "check", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{name}: 18 formula cells on 1 worksheet")
+
+
+def test_force_replaces(small: Path) -> None:
+    (small.parent / "small.toml").write_text(SMALL.replace('"small"', '"other"'))
+    before = small.read_bytes()
+    assert run(small.parent, "build", "small.toml", "--force").returncode == 0
+    assert small.read_bytes() != before
+
+
+def test_same_call_gives_the_same_bytes(small: Path) -> None:
+    (small.parent / "small.toml").write_text(SMALL)
+    run(small.parent, "build", "small.toml", "-o", "again.xlsx")
+    assert (small.parent / "again.xlsx").read_bytes() == small.read_bytes()
+
+
+def test_doctor(tmp_path: Path) -> None:
+    done = run(tmp_path, "doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *engines = done.stdout.splitlines()
+    assert first.startswith(f"sheetconv {sheetconv.__version__}, Python ")
+    assert [line.split()[0] for line in engines] == ["ironcalc", "libreoffice", "excel"]
+
+
+# What a check finds.
+
+
+def test_wrong_cell(wrong: Path) -> None:
+    done = run(wrong.parent, "check", "small.xlsx")
+    assert (done.returncode, done.stderr) == (1, "")
+    cell = last_cell(wrong)
+    assert f"small!{cell}: 777.0 stands where a formula is expected (dense1, file)" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("WRONG: 1 cell of 18 (")
+
+
+def test_several_files_of_which_one_is_wrong(wrong: Path, small_original: Path) -> None:
+    done = run(wrong.parent, "check", str(small_original), "small.xlsx", "--report", "r.csv")
+    assert done.returncode == 1
+    assert "OK: 18 formula cells" in done.stdout
+    assert "WRONG: 1 cell of 18" in done.stdout
+    table = pd.read_csv(wrong.parent / "r.csv")
+    assert list(table.columns[:2]) == ["file", "worksheet"]
+    assert len(table) == 36
+    assert list(table.loc[table["verdict"] == "wrong", "file"]) == ["small.xlsx"]
+
+
+def test_engine_of_the_users_choice(small: Path) -> None:
+    done = run(small.parent, "check", "small.xlsx", "--engine", "ironcalc", "--probes", "0")
+    assert done.returncode == 0
+    assert "recalculated by ironcalc 0." in done.stdout
+    assert "probe" not in done.stdout
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["biuld"], "No such command 'biuld'"),
+        (["build"], "Missing argument 'TEMPLATE'"),
+        (["build", "conv-exampel"], "did you mean conv-example?"),
+        (["build", "conv-example", "--output"], "requires an argument"),
+        (["build", "conv-example", "--fromulas", "array"], "No such option"),
+        (["build", "conv-example", "--formulas", "fast"], "'fast' is not one of"),
+        (["build", "conv-example", "--seed", "-1"], "-1 is not in the range"),
+        (["build", "conv-example", "-o", "x.xls"], "the name of a workbook ends in .xlsx"),
+        (["build", "conv-example", "-o", "no/x.xlsx"], "the folder no does not exist"),
+        (["build", "conv-example", "-o", "folder.xlsx"], "folder.xlsx is a folder"),
+        (["build", "conv-example", "-o", "small.xlsx"], "small.xlsx exists already: use --force"),
+        (["build", "missing.toml"], "the template missing.toml does not exist"),
+        (["check"], "Missing argument 'FILES...'"),
+        (["check", "missing.xlsx"], "missing.xlsx: no such file"),
+        (["check", "folder.xlsx"], "folder.xlsx: a folder"),
+        (["check", "small.xlsx", "--engine", "ironclac"], "did you mean 'ironcalc'?"),
+        (["check", "small.xlsx", "--probes", "many"], "'many' is not a valid integer"),
+        (["check", "small.xlsx", "--report", "r.xlsx"], "ends in .csv or .json"),
+        (["check", "missing.xlsx", "--report", "r.txt"], "ends in .csv or .json"),
+        (["diff", "small.xlsx"], "Missing argument 'B'"),
+        (["diff", "small.xlsx", "missing.xlsx"], "missing.xlsx: no such file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes(small: Path, arguments: Sequence[str], message: str) -> None:
+    (small.parent / "folder.xlsx").mkdir()
+    assert message in refused(small.parent, *arguments)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="Excel may be here")
+def test_excel_is_not_here(small: Path) -> None:
+    message = refused(small.parent, "check", "small.xlsx", "--engine", "excel")
+    assert "the engine excel cannot be used here" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"an empty file \(0 bytes\)"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "a password-protected workbook"),
+        (b"PK\x03\x04 and then nothing of a zip", "corrupt|zip|damaged"),
+        (b"a;b\n1;2\n", "CSV"),
+        (b"<html>", "HTML"),
+    ],
+)
+def test_files_that_are_no_workbooks(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "x.xlsx").write_bytes(content)
+    text = refused(tmp_path, "check", "x.xlsx")
+    assert text.startswith("x.xlsx: ")
+    assert re.search(message, text)
+    assert refused(tmp_path, "diff", "x.xlsx", "x.xlsx") == text
+
+
+def test_truncated_workbook(small: Path) -> None:
+    small.write_bytes(small.read_bytes()[:-300])
+    assert refused(small.parent, "check", "small.xlsx").startswith("small.xlsx: ")
+
+
+def test_workbook_of_another_program(tmp_path: Path) -> None:
+    Workbook().save(tmp_path / "x.xlsx")
+    message = refused(tmp_path, "check", "x.xlsx")
+    assert "x.xlsx was not made by sheetconv" in message
+    assert "sheetconv build" in message
+
+
+def test_existing_report(small: Path) -> None:
+    (small.parent / "r.csv").write_text("mine")
+    before = contents(small.parent)
+    done = run(small.parent, "check", "small.xlsx", "--report", "r.csv")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{ERROR}r.csv exists already")
+    assert contents(small.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "Small"', "title = Small", "line 2"),
+        ("format = 1", "", "'format' is missing"),
+        ("format = 1", "format = 9", "format is 9: expected the number 1"),
+        ("[1, 6, 6]", "[1, 6]", "expected [channels, height, width]"),
+        ('"ReLU"', '"Relu9"', "did you mean ReLU?"),
+        ("in_features = 16", "in_features = 15", "expected (15,)"),
+        ("in_channels = 1", "in_channels = 3", "expected (3, height, width)"),
+        ("kernel_size = 3", "kernel_size = 9", "smaller than the 9 x 9 kernel"),
+        ('worksheet = "small"', 'worksheet = "a/b"', "is not one that Excel takes"),
+        ('worksheet = "small"', 'worksheet = "sheetconv"', "keeps that name to itself"),
+        ('worksheet = "small"', 'sheet = "small"', "unknown key 'sheet'"),
+        ("[1, 6, 6]", '[1, 6, 6]\ndata = "none.npz"', "none.npz does not exist"),
+    ],
+)
+def test_mistakes_in_templates(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SMALL
+    (tmp_path / "own.toml").write_text(SMALL.replace(old, new, 1))
+    assert message in refused(tmp_path, "build", "own.toml")
+
+
+def conv_template(height: int, width: int, in_channels: int, out_channels: int) -> str:
+    return (
+        f'format = 1\n[[networks]]\nworksheet = "w"\ninput = [{in_channels}, {height}, {width}]\n'
+        f'layers = [{{ type = "Conv2d", in_channels = {in_channels}, '
+        f"out_channels = {out_channels}, kernel_size = 3 }}]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (conv_template(40, 20_000, 1, 1), "a worksheet has 1,048,576 and 16,384"),
+        (conv_template(600, 40, 1, 2_000), "a worksheet has 1,048,576 and 16,384"),
+        (conv_template(4, 4, 400, 1), "Excel takes 8,192"),
+    ],
+)
+def test_networks_that_do_not_fit(tmp_path: Path, template: str, message: str) -> None:
+    (tmp_path / "large.toml").write_text(template)
+    assert message in refused(tmp_path, "build", "large.toml")
+
+
+# Interruptions.
+
+INTERRUPTED = """\
+import os, signal, sys
+from sheetconv import sheet_writer
+from sheetconv.cli import main
+
+def interrupting(bands):
+    yield from ()
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+
+sheet_writer._rows = interrupting
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_interrupted_build_leaves_the_old_file(small: Path, tmp_path: Path) -> None:
+    """Ctrl-C in the midst of writing the cells."""
+    (small.parent / "small.toml").write_text(SMALL)
+    before = contents(small.parent)
+    temporary = tmp_path.parent / f"{tmp_path.name}-tmp"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "build", "small.toml", "--force"],
+        cwd=small.parent,
+        env=plain_environment() | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr.strip() == "sheetconv: interrupted; no file was changed"
+    assert contents(small.parent) == before
+    assert contents(temporary) == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_build_interrupted_from_outside(tmp_path: Path) -> None:
+    (tmp_path / "large.toml").write_text(conv_template(1_000, 1_000, 1, 3))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sheetconv", "build", "large.toml"],
+        cwd=tmp_path,
+        env=plain_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    # The temporary file stands beside its target as soon as writing begins.
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.strip() == "sheetconv: interrupted; no file was changed"
+    assert sorted(contents(tmp_path)) == ["large.toml"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of a POSIX shell")
+def test_reader_that_goes_away(small: Path) -> None:
+    """As `sheetconv check small.xlsx ... | head -1` does."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sheetconv", "check", *["small.xlsx"] * 3],
+        cwd=small.parent,
+        env=plain_environment() | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 1
+
+
+# What is loaded.
+
+LOADED = """\
+import sys
+import sheetconv.cli
+if sys.argv[1:]:
+    sheetconv.cli.cli.main(standalone_mode=False)
+print("loaded", *(name for name in {heavy!r} if name in sys.modules))
+"""
+HEAVY = ("numpy", "pandas", "openpyxl", "xlsxwriter", "ironcalc", "xlwings", "tqdm", "pytest")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        ([], []),
+        (["doctor"], []),
+        (["build", "small.toml", "-o", "new.xlsx"], ["numpy", "xlsxwriter"]),
+        (["check", "small.xlsx"], ["numpy", "ironcalc"]),
+        (["check", "small.xlsx", "--report", "r.csv"], ["numpy", "pandas", "ironcalc"]),
+    ],
+    ids=lambda value: "-".join(value),
+)
+def test_every_command_loads_only_what_it_uses(
+    small: Path, arguments: Sequence[str], needed: Sequence[str]
+) -> None:
+    (small.parent / "small.toml").write_text(SMALL)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(heavy=HEAVY), *arguments],
+        cwd=small.parent,
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1].split()[1:] == list(needed)
