@@ -45,8 +45,9 @@ def with_sheetconv(cells: int, path: Path, formulas: str) -> tuple[int, float]:
 
 def rows_of(cells: int) -> tuple[list[str], Iterator[Row]]:
     """What sheetconv writes, cell by cell: ranges of colour scales, and rows of cells."""
+    from sheetconv.arranging import lay_out
     from sheetconv.formulas import formula_text
-    from sheetconv.layout import lay_out, stage_formulas
+    from sheetconv.layout import stage_formulas
 
     net, image = network(cells)
     layout = lay_out(net, (1, *image.shape))

@@ -20,6 +20,7 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxWriterException
 
 from . import description
+from .arranging import lay_out
 from .cells import MAX_TEXT, Grid, Range, parse_cell, parse_range
 from .drawing import Drawing, Style
 from .errors import LayoutError, ShapeError, WorkbookError
@@ -33,7 +34,6 @@ from .layout import (
     border_style,
     cell_count,
     column_span,
-    lay_out,
     stage_formulas,
 )
 from .network import Sequential

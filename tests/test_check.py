@@ -472,11 +472,9 @@ def test_untouched_book_is_right(copy: Copy, network: str, style: str) -> None:
         assert cells == formulas
 
 
-@pytest.mark.parametrize(("network", "style"), [("padded", "sumproduct"), ("dropout", "array")])
-def test_untouched_book_in_libreoffice(
-    copy: Copy, network: str, style: str, libreoffice: Engine
-) -> None:
-    result = copy(network, style).check(libreoffice)
+def test_untouched_book_in_libreoffice(copy: Copy, libreoffice: Engine) -> None:
+    """With probes, which write into LibreOffice; dropout and arrays are in conv-example."""
+    result = copy("padded", "sumproduct").check(libreoffice)
     assert result.ok, result.wrong
 
 
@@ -742,17 +740,15 @@ def test_dropout_edited(copy: Copy, p: float) -> None:
     ("cell", "layer", "change"),
     [
         ("AH3", CONV1, lambda f: shifted(f, down=1)),
-        ("AR12", CONV1, negated),
         ("CB15", "conv2 + relu2", other_channels_kernel),
         ("CO12", "maxpool", lambda f: without_cell(f, 0, 1)),
-        ("EN4", "dense", without_last_term),
     ],
 )
 def test_conv_example(copy: Copy, cell: str, layer: str, change: Callable[[str], Content]) -> None:
     book = copy(CONV_EXAMPLE)
     book.rewrite(spliced, cell, change)
     result = book.check()
-    assert_only(result, cell, layer, follows=layer != "dense")
+    assert_only(result, cell, layer, follows=True)
     assert result.wrong[0].cell.sheet == CONV_EXAMPLE
 
 

@@ -240,7 +240,6 @@ def test_every_formula_has_a_cached_value(built: BuiltWorkbook) -> None:
     [
         ("AR12", "$AF$13", "$AF$12", {"formulas"}),
         ("AH3", "A2:C4", "A3:C5", {"formulas", "formula corners"}),
-        ("DE12", "MAX(", "MIN(", {"formulas"}),
     ],
 )
 def test_one_formula_is_noticed(
@@ -274,11 +273,11 @@ def test_last_bit_of_a_number_is_noticed(copied: Path) -> None:
 
 def test_one_text_is_noticed(copied: Path) -> None:
     spliced(copied, SHEET, "AD9", "filter 1/2")
-    assert_only(copied, SHEET, {"texts"})
-    assert "AD9: expected 'filter 1/1', got 'filter 1/2'" in differences(copied)[0]
+    expected = "AD9: expected 'filter 1/1', got 'filter 1/2'"
+    assert differences(copied) == [f"{SHEET}: texts: {expected}"]
 
 
-@pytest.mark.parametrize("cell", ["EN4", "CM4", "DK55", "BM12"])
+@pytest.mark.parametrize("cell", ["EN4", "BM12"])
 def test_one_value_is_noticed(copied: Path, cell: str) -> None:
     recached(copied, SHEET, cell, 1e-6)
     assert_only(copied, SHEET, {"values"})

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetconv import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, build
+from sheetconv.arranging import lay_out
 from sheetconv.calculators import find_engine
 from sheetconv.cells import Cell, parse_cell, parse_range
 from sheetconv.drawing import Columns, Drawing, Style, Text
@@ -29,7 +30,6 @@ from sheetconv.layout import (
     SheetLayout,
     cell_count,
     column_span,
-    lay_out,
     stage_formulas,
     stages_of,
 )

@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from ..errors import TemplateError
-from .base import Elementwise, Example, Layer
+from .base import Example, Layer
 
 
 def _find() -> dict[str, type[Layer]]:
@@ -23,7 +23,7 @@ def _find() -> dict[str, type[Layer]]:
                 inspect.isclass(value)
                 and issubclass(value, Layer)
                 and value.__module__ == module.__name__
-                and value not in (Layer, Elementwise)
+                and not inspect.isabstract(value)
             ):
                 found[name] = value
     return found

@@ -8,6 +8,7 @@ the batch first: NCHW for images, (N, features) for vectors.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Literal
@@ -96,25 +97,22 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(ABC):
     """One layer of a network."""
 
     #: What people read: "Conv", "Dense"; and the stem of automatic names: conv1, dense1.
     title: ClassVar[str] = ""
     stem: ClassVar[str] = ""
-    #: Whether each output unit depends on the input unit in its place only. Such layers
-    #: give `wrap` and may be fused into the formula of the layer before.
-    elementwise: ClassVar[bool] = False
     #: Whether the layer draws nothing: its output stands on its input's cells.
     is_view: ClassVar[bool] = False
 
+    @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of the output, without the batch.
 
         Raises:
             ShapeError: the layer cannot take this input.
         """
-        raise NotImplementedError
 
     def init_params(self, rng: np.random.Generator) -> dict[str, Array]:
         """New parameters, drawn as PyTorch draws them; none by default."""
@@ -132,24 +130,25 @@ class Layer:
         """The random tensors that `forward` reads, without the batch; none by default."""
         return {}
 
+    @abstractmethod
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         """The output of a batch, and what `backward` needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def backward(
         self, grad_output: Array, cache: Cache, params: Params
     ) -> tuple[Array, dict[str, Array]]:
         """The gradients of the input and of each trainable parameter, summed over the batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward_naive(self, x: Array, params: Params) -> Array:
         """The output of a batch, one unit at a time: the layer's formula, in Python."""
-        raise NotImplementedError
 
     def activations(self, x: Array, params: Params) -> dict[str, Array]:
         """The value of every formula tensor except noise, with the batch first."""
         return {"out": self.forward(x, params)[0]}
 
+    @abstractmethod
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """How far each unit of `activations` may lie from a spreadsheet's result.
 
@@ -158,7 +157,6 @@ class Layer:
             error: how far each unit of the input may lie off.
             params: as for `forward`.
         """
-        raise NotImplementedError
 
     def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
         """The tensors that the layer draws, left to right; the last is `out`."""
@@ -172,25 +170,21 @@ class Layer:
         """Rows and columns between units of an *aligned* output: the stride."""
         return (1, 1)
 
+    @abstractmethod
     def formulas(self, view: View) -> list[CellFormulas]:
         """The formula of every formula tensor.
 
         It must not be derived from `forward`: the check holds the two against each other.
         """
-        raise NotImplementedError
-
-    def wrap(self, expression: Formula) -> Formula:
-        """An elementwise layer's formula for an expression in place of its input."""
-        raise NotImplementedError
 
     def multiplications(self, input_shape: Shape) -> int:
         """Products of one forward pass of one sample."""
         return 0
 
     @classmethod
+    @abstractmethod
     def examples(cls) -> list[Example]:
         """Configurations with one output worked out by hand, for the tests."""
-        raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as a template would give them."""
@@ -222,10 +216,12 @@ class Layer:
 class Elementwise(Layer):
     """A layer whose units each read the one input unit in their place.
 
-    A subclass gives `forward`, `backward`, `forward_naive`, `error_bounds` and `wrap`.
+    It may stand on planes of its own, or be fused into the formula of the layer before.
     """
 
-    elementwise: ClassVar[bool] = True
+    @abstractmethod
+    def wrap(self, expression: Formula) -> Formula:
+        """The formula for an expression in place of the input."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -239,68 +235,6 @@ class Elementwise(Layer):
             CellFormulas("out", start, grid, self.wrap((view.window(view.input.grids[number]),)))
             for number, start, grid in view.planes("out")
         ]
-
-
-def whole(layer: str, field: str, value: Any, at_least: int) -> int:
-    """An integer field, checked.
-
-    Raises:
-        ShapeError: it is no integer, or too small.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
-        raise ShapeError(
-            f"{layer}: {field} is {value!r}: expected a whole number of at least {at_least}"
-        )
-    return int(value)
-
-
-def pair(layer: str, field: str, value: Any, at_least: int) -> tuple[int, int]:
-    """A field that is an integer or a (height, width) pair, as a pair.
-
-    Raises:
-        ShapeError: it is neither, or too small.
-    """
-    values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
-    if len(values) != 2:
-        raise ShapeError(
-            f"{layer}: {field} is {value!r}: expected a whole number or a pair (height, width)"
-        )
-    return (whole(layer, field, values[0], at_least), whole(layer, field, values[1], at_least))
-
-
-def four_sides(layer: str, field: str, value: Any) -> tuple[int, int, int, int]:
-    """A padding as (left, right, top, bottom), the order of PyTorch's `ZeroPad2d`.
-
-    Args:
-        layer: the layer's name, for the error.
-        field: the field's name, for the error.
-        value: an integer, a (height, width) pair, or the four sides.
-
-    Raises:
-        ShapeError: it is none of these.
-    """
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 4:
-        left, right, top, bottom = (whole(layer, field, v, 0) for v in value)
-        return (left, right, top, bottom)
-    try:
-        height, width = pair(layer, field, value, 0)
-    except ShapeError:
-        raise ShapeError(
-            f"{layer}: {field} is {value!r}: expected a whole number, a pair (height, width), "
-            "or four sides (left, right, top, bottom)"
-        ) from None
-    return (width, width, height, height)
-
-
-def flag(layer: str, field: str, value: Any) -> bool:
-    """A field that is true or false, checked.
-
-    Raises:
-        ShapeError: it is something else.
-    """
-    if not isinstance(value, bool):
-        raise ShapeError(f"{layer}: {field} is {value!r}: expected true or false")
-    return value
 
 
 def kaiming_uniform(rng: np.random.Generator, shape: Shape, fan_in: int) -> Array:

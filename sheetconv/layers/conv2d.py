@@ -10,21 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import LayoutError, ShapeError
 from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
-from .base import (
-    ROUNDOFF,
-    Array,
-    Border,
-    Cache,
-    Example,
-    Layer,
-    Params,
-    Tensor,
-    flag,
-    four_sides,
-    kaiming_uniform,
-    pair,
-    whole,
-)
+from .base import ROUNDOFF, Array, Border, Cache, Example, Layer, Params, Tensor, kaiming_uniform
+from .validation import flag, four_sides, pair, whole
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Role, Shape, View
-from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor, flag, pair
+from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor
+from .validation import flag, pair
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,8 @@ import numpy as np
 
 from ..cells import Grid
 from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
-from .base import (
-    ROUNDOFF,
-    Array,
-    Cache,
-    Example,
-    Layer,
-    Params,
-    Tensor,
-    flag,
-    kaiming_uniform,
-    whole,
-)
+from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor, kaiming_uniform
+from .validation import flag, whole
 
 
 @dataclass(frozen=True)

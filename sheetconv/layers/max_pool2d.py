@@ -10,7 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Shape, View
-from .base import Array, Border, Cache, Example, Layer, Params, flag, pair
+from .base import Array, Border, Cache, Example, Layer, Params
+from .validation import flag, pair
 
 
 @dataclass(frozen=True)
