@@ -124,9 +124,9 @@ def check(
     Inputs and weights are read from the cells as they are, so that edited workbooks can be
     checked too. Exit code 1 if any cell is wrong.
     """
-    from . import check_report
     from .calculators import find_engine, found_engines
     from .checking import check as run_check
+    from .checking import report as check_report
 
     if report is not None:
         check_report.require_report_name(report)

@@ -42,7 +42,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> WorkbookFi
         return None
     from .description import SHEET
     from .errors import WorkbookError
-    from .package import sheet_parts
+    from .xlsx import sheet_parts
 
     try:
         if SHEET not in sheet_parts(file_path):
@@ -69,8 +69,8 @@ class WorkbookFile(pytest.File):
 
     def collect(self) -> Iterator[WorksheetTests]:
         """The worksheets that hold a network."""
+        from .checking.tensor_cells import read_descriptions
         from .errors import SheetconvError
-        from .tensor_cells import read_descriptions
 
         try:
             networks = read_descriptions(self.path)

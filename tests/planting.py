@@ -17,7 +17,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetconv.cells import parse_cell
-from sheetconv.package import SheetCell, read_cells, sheet_parts
+from sheetconv.xlsx import SheetCell, read_cells, sheet_parts
 
 #: What a cell is made to hold: a number, a text, an error, a formula as Excel shows it
 #: (`=A1` or `{=SUM(A1:A2*2)}`), or nothing.

@@ -33,9 +33,9 @@ from sheetconv.checking import NUMBERS, POISON, CheckResult, check
 from sheetconv.drawing import FormulaStyle
 from sheetconv.errors import CheckError, SheetconvError, WorkbookError
 from sheetconv.formulas import Placed
-from sheetconv.package import sheet_parts
 from sheetconv.template import load_template
 from sheetconv.workbook import NetworkSheet, build_workbook
+from sheetconv.xlsx import sheet_parts
 
 CONV_EXAMPLE = "conv-example"
 DROPOUT = "conv-example (dropout)"
@@ -503,7 +503,7 @@ def test_without_cached_values_and_engine_nothing_can_be_said(copy: Copy) -> Non
     with planting.opened(book.path):
         pass
     with pytest.raises(CheckError, match="no cached values"):
-        check(book.path)
+        check(book.path, ())
 
 
 @pytest.mark.parametrize("network", ["padded", "dropout"])

@@ -10,10 +10,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,8 +22,8 @@ from openpyxl import Workbook
 from planting import opened, spliced
 
 import sheetconv
-from sheetconv.check_report import frame
 from sheetconv.checking import check
+from sheetconv.checking.report import frame
 from sheetconv.diff import diff
 from sheetconv.template import load_template
 from sheetconv.workbook import NetworkSheet, build_workbook
@@ -414,27 +412,6 @@ def test_interrupted_build_leaves_the_old_file(small: Path, tmp_path: Path) -> N
     assert done.stderr.strip() == "sheetconv: interrupted; no file was changed"
     assert contents(small.parent) == before
     assert contents(temporary) == {}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_build_interrupted_from_outside(tmp_path: Path) -> None:
-    (tmp_path / "large.toml").write_text(conv_template(1_000, 1_000, 1, 3))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sheetconv", "build", "large.toml"],
-        cwd=tmp_path,
-        env=plain_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    # The temporary file stands beside its target as soon as writing begins.
-    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert error.strip() == "sheetconv: interrupted; no file was changed"
-    assert sorted(contents(tmp_path)) == ["large.toml"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of a POSIX shell")

@@ -23,11 +23,11 @@ from planting import edit_part, formula_of, opened, recached, spliced
 
 from sheetconv.cells import Cell, column_name, parse_range
 from sheetconv.diff import diff
+from sheetconv.diff.snapshot import SheetFacts, Style, snapshot
 from sheetconv.drawing import FormulaStyle
-from sheetconv.package import sheet_parts
-from sheetconv.snapshot import SheetFacts, Style, snapshot
 from sheetconv.template import load_template
 from sheetconv.workbook import BuiltWorkbook, NetworkSheet, build_workbook
+from sheetconv.xlsx import sheet_parts
 
 GOLDEN = Path(__file__).parent / "golden" / "conv-example.json"
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "conv-example.xlsx"

@@ -14,8 +14,8 @@ import pytest
 import xlsxwriter
 
 from sheetconv.diff import Difference, WorkbookDiff, diff
+from sheetconv.diff.volatile import Area, Source, references, volatile_cells
 from sheetconv.errors import WorkbookError
-from sheetconv.volatile import Area, Source, references, volatile_cells
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "conv-example.xlsx"
 WHITE_TO_RED = {"type": "2_color_scale", "min_color": "#FCFCFF", "max_color": "#F8696B"}

@@ -12,14 +12,15 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from sheetconv import archive, package
-from sheetconv.calculators.base import CellError
 from sheetconv.errors import WorkbookError
-from sheetconv.package import (
+from sheetconv.values import CellError
+from sheetconv.xlsx import (
     SheetCell,
+    archive,
     check_package,
     poison,
     read_cells,
+    reading,
     sheet_parts,
     sheet_states,
 )
@@ -276,7 +277,7 @@ UNUSUAL = [
 def test_both_parsers_agree(book: Path, rows: str) -> None:
     path = with_rows(book, rows)
     with archive.open_package(path) as opened:
-        general = list(package._general(opened, SHEET))
+        general = list(reading._general(opened, SHEET))
     assert general
     assert typed(list(read_cells(path, "first one"))) == typed(general)
 
@@ -285,7 +286,7 @@ def test_both_parsers_agree(book: Path, rows: str) -> None:
 def test_usual_spellings_take_the_fast_way(
     book: Path, rows: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(package, "_general")
+    monkeypatch.delattr(reading, "_general")
     assert list(read_cells(book, "first one")) == CELLS
     assert list(read_cells(with_rows(book, rows), "first one"))
 

@@ -19,7 +19,7 @@ from planting import spliced
 
 import sheetconv as sc
 from sheetconv.checking import check
-from sheetconv.tensor_cells import cell_of
+from sheetconv.checking.tensor_cells import cell_of
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def spoil(folder: Path, tensor: str, index: int, content: float | str) -> str:
     """Plant a content in the workbook; the cell."""
     path = folder / "workbooks" / "good.xlsx"
     (placed,) = (
-        t.placed for layer in check(path).layers for t in layer.tensors if t.name == tensor
+        t.placed for layer in check(path, ()).layers for t in layer.tensors if t.name == tensor
     )
     cell = cell_of(placed, index)
     spliced(path, cell.sheet, cell.a1, content)

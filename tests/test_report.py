@@ -13,8 +13,8 @@ from planting import spliced, typed
 
 import sheetconv as sc
 from sheetconv.calculators import find_engine
-from sheetconv.check_report import frame, lines, require_report_name, write_report
 from sheetconv.checking import CheckResult, check
+from sheetconv.checking.report import frame, lines, require_report_name, write_report
 from sheetconv.errors import WorkbookError
 from sheetconv.template import load_template
 from sheetconv.workbook import NetworkSheet, build_workbook

@@ -8,7 +8,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from ..errors import CalculatorError
-from .base import CellError, Engine, EngineStatus, OpenBook, Value
+from ..values import CellError, Value
+from .base import Engine, EngineStatus, OpenBook
 from .excel import Excel
 from .ironcalc import IronCalc
 from .libreoffice import LibreOffice

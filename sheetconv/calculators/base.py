@@ -13,21 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ..cells import Range
-
-
-class CellError(str):
-    """An error value of a spreadsheet, such as ``#VALUE!``; told apart from a text.
-
-    Example:
-        >>> CellError("#DIV/0!"), isinstance(CellError("#DIV/0!"), str)
-        ('#DIV/0!', True)
-    """
-
-    __slots__ = ()
-
-
-#: What a cell may hold: a number, a text, a truth value, an error, or nothing.
-Value = float | str | bool | CellError | None
+from ..values import Value
 
 
 @dataclass(frozen=True, slots=True)

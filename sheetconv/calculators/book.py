@@ -17,7 +17,7 @@ from typing import Self
 
 from ..cells import Range
 from ..errors import CalculatorError
-from .base import CellError, Value
+from ..values import CellError, Value
 
 #: The error values that can be written into a cell in every program.
 ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")

@@ -22,9 +22,10 @@ from typing import Any
 
 from ..cells import Range
 from ..errors import CalculatorError
-from .base import CellError, EngineStatus, Value
+from ..values import CellError, Value
+from ..xlsx import check_package
+from .base import EngineStatus
 from .book import Book
-from .package import check_file
 from .processes import time_limit
 
 _HINT = "install Microsoft Excel, and: pip install xlwings"
@@ -76,7 +77,7 @@ class Excel:
         status = self.status()
         if not status.found:
             raise CalculatorError(f"the engine excel cannot be used here: {status.hint}")
-        check_file(path)
+        check_package(path)
         return _ExcelBook(path, timeout)
 
 

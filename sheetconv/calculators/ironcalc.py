@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from ..cells import Range
 from ..errors import CalculatorError
-from .base import CellError, EngineStatus, Value
+from ..values import CellError, Value
+from ..xlsx import check_package
+from .base import EngineStatus
 from .book import Book
-from .package import check_file
 
 if TYPE_CHECKING:
     from ironcalc import CellType, Model
@@ -50,7 +51,7 @@ class IronCalc:
         Raises:
             CalculatorError: the package is missing or refuses the file.
         """
-        check_file(path)
+        check_package(path)
         try:
             from ironcalc import CellType, load_from_xlsx
         except ImportError as error:

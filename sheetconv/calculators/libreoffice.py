@@ -23,10 +23,11 @@ from typing import Any
 
 from ..cells import Range
 from ..errors import CalculatorError
+from ..values import CellError, Value
+from ..xlsx import check_parts
 from . import processes
-from .base import CellError, EngineStatus, Value
+from .base import EngineStatus
 from .book import Book
-from .package import check_file, check_parts
 
 #: The environment variable that names the program, where it stands in an unusual place.
 VARIABLE = "SHEETCONV_SOFFICE"
@@ -97,7 +98,6 @@ class LibreOffice:
         """
         soffice = find_soffice()
         python = _python_with_uno(soffice)
-        check_file(path)
         check_parts(path)
         return _LibreOfficeBook(path, soffice, python, timeout)
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .description import Described
-from .formulas import Role, Shape
-from .layers.base import Array
+from ..description import Described
+from ..formulas import Role, Shape
+from ..layers.base import Array
 from .tensor_cells import given_roles
 
 # For each probe, whether its image grows downwards, and to the right: in turn each corner

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checking import CheckResult, LayerResult
-from .errors import WorkbookError
-from .files import written_whole
+from ..errors import WorkbookError
+from ..files import written_whole
+from .results import CheckResult, LayerResult
 from .tensor_cells import cells_of
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import description
-from .calculators.base import CellError, Value
-from .cells import Cell, Grid
-from .description import Described
-from .errors import CheckError
-from .formulas import CellFormulas, Placed, Role, can_share, formula_text
-from .layers.base import Array
-from .layout import stage_formulas
-from .package import SheetCell, read_cells, sheet_parts
+from .. import description
+from ..cells import Cell, Grid
+from ..description import Described
+from ..errors import CheckError
+from ..formulas import CellFormulas, Placed, Role, can_share, formula_text
+from ..layers.base import Array
+from ..layout import stage_formulas
+from ..values import CellError, Value
+from ..xlsx import SheetCell, read_cells, sheet_parts
 
 
 @dataclass(slots=True)

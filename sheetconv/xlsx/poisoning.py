@@ -14,9 +14,9 @@ import re
 import zipfile
 from pathlib import Path
 
+from ..cells import Range, parse_cell, parse_range
+from ..errors import LayoutError, WorkbookError
 from .archive import new_parser, open_package, sheet_parts
-from .cells import Range, parse_cell, parse_range
-from .errors import LayoutError, WorkbookError
 
 #: Kinds of formula whose results fill a range of which only the first cell has the formula.
 RANGE_FORMULAS = ("array", "dataTable")

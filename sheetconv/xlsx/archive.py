@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 from xml.parsers import expat
 
-from .errors import WorkbookError
+from ..errors import WorkbookError
 
 #: Bytes that all parts together may fill when uncompressed.
 MAX_UNCOMPRESSED = 2 * 1024**3
@@ -51,6 +51,24 @@ def check_package(path: str | os.PathLike[str]) -> None:
         for entry in package.infolist():
             if entry.filename.endswith((".xml", ".rels")):
                 _check_prologue(package, entry)
+
+
+def check_parts(path: str | os.PathLike[str]) -> None:
+    """Raise one clear error unless every part of the workbook is whole and well-formed.
+
+    For programs that load as much of a damaged worksheet as they can, and say nothing.
+
+    Raises:
+        WorkbookError: as `check_package`, or a part is damaged.
+    """
+    with open_package(path) as package:
+        main_part(package)
+        for entry in package.infolist():
+            if entry.filename.endswith((".xml", ".rels")):
+                parser = new_parser(package, entry.filename)
+                for chunk in chunks(package, entry.filename):
+                    parser.Parse(chunk, False)
+                parser.Parse(b"", True)
 
 
 @contextmanager

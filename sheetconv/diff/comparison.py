@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from .calculators.base import CellError, Value
-from .cells import Range, column_name
-from .diff_report import Aspect, Difference, WorkbookDiff
+from ..cells import Range, column_name
+from ..values import CellError, Value
+from .report import Aspect, Difference, WorkbookDiff
 from .snapshot import (
     ColourScale,
     ColumnFormat,

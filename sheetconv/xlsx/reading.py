@@ -1,9 +1,5 @@
-"""The parts of an .xlsx file as they lie on disk: which sheets, which cells, in bulk.
-
-It reads cells as a stream, without a model of the workbook, so that a million cells
-cost seconds and no memory. The checks of the zip itself are in `archive`, and
-overwriting cached values is in `poisoning`; both are offered here too. It knows
-nothing of networks.
+"""The cells of a worksheet as a stream: one regular expression where the file is written
+as programs usually write it, an XML parser where it is not.
 """
 
 from __future__ import annotations
@@ -16,20 +12,10 @@ from operator import itemgetter
 from pathlib import Path
 from zipfile import ZipFile
 
-from .archive import check_package, chunks, new_parser, open_package, sheet_parts, sheet_states
-from .calculators.base import Value
-from .errors import LayoutError, WorkbookError
-from .poisoning import poison
+from ..errors import LayoutError, WorkbookError
+from ..values import Value
+from .archive import chunks, new_parser, open_package, sheet_parts
 from .sheet_cells import Columns, Formulas, SheetCell, Strings, cell_value, collect_cells
-
-__all__ = [
-    "SheetCell",
-    "check_package",
-    "poison",
-    "read_cells",
-    "sheet_parts",
-    "sheet_states",
-]
 
 #: A tag of a row, or one cell, as programs usually write them.
 _TOKEN = re.compile(

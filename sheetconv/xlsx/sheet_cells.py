@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 from xml.parsers.expat import XMLParserType
 
+from ..cells import Range, column_index, parse_range
+from ..values import CellError, Value
 from .archive import chunks, main_part, new_parser, relationships
-from .calculators.base import CellError, Value
-from .cells import Range, column_index, parse_range
 from .poisoning import RANGE_FORMULAS
 
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")

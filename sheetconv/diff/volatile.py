@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import MAX_COLUMNS, MAX_ROWS, column_index
+from ..cells import MAX_COLUMNS, MAX_ROWS, column_index
 
 #: Functions whose result may change without a change of any cell that they name.
 VOLATILE_FUNCTIONS = frozenset(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .cells import quote_sheet
+from ..cells import quote_sheet
 
 #: What is compared.
 Aspect = Literal[

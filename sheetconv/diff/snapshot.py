@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from openpyxl import load_workbook
 from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
-from .calculators.base import Value
-from .cells import parse_range, quote_sheet
-from .errors import WorkbookError
-from .package import check_package, read_cells, sheet_states
+from ..cells import parse_range, quote_sheet
+from ..errors import WorkbookError
+from ..values import Value
+from ..xlsx import check_package, read_cells, sheet_states
 from .volatile import Source, volatile_cells
 
 if TYPE_CHECKING:

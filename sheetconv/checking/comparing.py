@@ -1,0 +1,145 @@
+"""The numbers of a workbook held against NumPy's, in their place and from the image on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..description import Described
+from ..evaluate import stage_activations, stage_error_bounds, stage_params
+from ..formulas import Placed, Role
+from ..layers.base import Array
+from ..layout import Stage
+from ..values import Value
+from .results import LayerResult, TensorResult, WrongCell
+from .tensor_cells import cell_of
+
+#: What every cached value of the recalculated copy is before it is calculated: exact in
+#: binary, and no number that a person would type.
+POISON = 777.0078125
+
+#: Full tensor name -> its cells' numbers, flat, and what is none, by flat index.
+Got = dict[str, tuple[Array, dict[int, Value]]]
+
+
+def compare(
+    described: Described,
+    given: Mapping[str, Array],
+    got: Got,
+    source: str,
+    coarseness: float = 0.0,
+) -> list[LayerResult]:
+    """Hold every computed tensor of a network against NumPy.
+
+    Args:
+        described: the network.
+        given: full name -> the image, weights and settings.
+        got: full name -> what the workbook shows, flat, and what of it is no number.
+        source: for the results.
+        coarseness: the relative error of all these numbers, beyond rounding to a double.
+    """
+    network, layout = described.network, described.layout
+    shown = dict(given)
+    for name, (numbers, _) in got.items():
+        if layout.placed[name].role is Role.NOISE:
+            # What was not recalculated is no random number for the cells that read it.
+            numbers = np.where(numbers == POISON, np.nan, numbers)
+        shown[name] = numbers.reshape(layout.placed[name].shape)
+    # From the image: values, and how far each may have drifted by rounding.
+    values: dict[str, Array] = {"input": given["input"]}
+    drift: dict[str, Array] = {"input": np.zeros(given["input"].shape)}
+    results = []
+    with np.errstate(all="ignore"):
+        for stage in layout.stages:
+            params = stage_params(stage, shown)
+            x = shown[stage.source]
+            expected = stage_activations(network, stage, x, params)
+            # A factor off by some part has the same effect, be it the input or the weight.
+            bounds = stage_error_bounds(network, stage, x, coarseness * np.abs(x), params)
+            source_value = values[stage.source]
+            source_drift = drift[stage.source] + coarseness * np.abs(source_value)
+            from_image = stage_activations(network, stage, source_value, params)
+            drifted = stage_error_bounds(network, stage, source_value, source_drift, params)
+            values |= from_image
+            drift |= drifted
+            result = LayerResult(described.worksheet, stage.label, source, [], [])
+            for name, placed in layout.placed.items():
+                if not name.startswith(f"{stage.name}.") or not placed.role.is_formula:
+                    continue
+                numbers, odd = got[name]
+                if placed.role is Role.NOISE:
+                    tensor = _compare_noise(name, placed, numbers)
+                else:
+                    tensor = _compare_tensor(
+                        name, placed, numbers,
+                        expected[name], bounds[name] + coarseness * np.abs(expected[name]),
+                        from_image[name], drifted[name] + coarseness * np.abs(from_image[name]),
+                    )  # fmt: skip
+                result.tensors.append(tensor)
+                result.wrong += _wrong_cells(tensor, odd, stage, source)
+            results.append(result)
+    return results
+
+
+def _compare_noise(name: str, placed: Placed, numbers: Array) -> TensorResult:
+    """Random numbers cannot be foretold: each has to lie in [0, 1)."""
+    wrong = ~((numbers >= 0) & (numbers < 1))
+    nothing = np.zeros(numbers.shape)
+    return TensorResult(
+        name, placed, numbers, numbers, nothing, numbers, wrong, np.zeros(wrong.shape, np.bool_)
+    )
+
+
+def _compare_tensor(
+    name: str,
+    placed: Placed,
+    numbers: Array,
+    expected: Array,
+    bound: Array,
+    from_image: Array,
+    drift: Array,
+) -> TensorResult:
+    expected, bound = expected.reshape(-1), bound.reshape(-1)
+    from_image, drift = from_image.reshape(-1), drift.reshape(-1)
+    # Where the numbers before a cell are none, nothing can be expected of it in its place.
+    known = np.isfinite(expected) & np.isfinite(bound)
+    off = ~(np.abs(numbers - from_image) <= drift)
+    # The maximum of a window that was not recalculated is right in its place.
+    stale = off & (numbers == POISON)
+    expected = np.where(stale, from_image, expected)
+    # Where the cells before are off, a cell that is right from the image is not to blame.
+    misled = ~(np.abs(expected - from_image) <= drift)
+    wrong = stale | (known & ~(np.abs(numbers - expected) <= bound) & (off | ~misled))
+    return TensorResult(name, placed, numbers, expected, bound, from_image, wrong, off & ~wrong)
+
+
+def _wrong_cells(
+    tensor: TensorResult, odd: Mapping[int, Value], stage: Stage, source: str
+) -> list[WrongCell]:
+    cells = []
+    for index in np.flatnonzero(tensor.wrong).tolist():
+        got = odd[index] if index in odd else float(tensor.got[index])
+        if tensor.placed.role is Role.NOISE:
+            expected, reason = None, f"got {shown_value(got)}, expected a random number in [0, 1)"
+        else:
+            expected = float(tensor.expected[index])
+            reason = f"got {shown_value(got)}, expected {expected!r}"
+        if got == POISON:
+            reason += "; it was not recalculated"
+        cell = cell_of(tensor.placed, index)
+        bound = float(tensor.bound[index])
+        cells.append(WrongCell(cell, stage.label, source, got, expected, bound, reason))
+
+    def distance(item: WrongCell) -> float:
+        if not isinstance(item.got, float) or item.expected is None:
+            return -np.inf
+        return -abs(item.got - item.expected)
+
+    return sorted(cells, key=distance)
+
+
+def shown_value(value: Value) -> str:
+    if value is None:
+        return "nothing"
+    return repr(value) if isinstance(value, float) else f"{str(value)!r}"
