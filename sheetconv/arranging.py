@@ -309,10 +309,26 @@ class _Flow:
         self.scales.append(ColourScale(tuple(grid.bounds for grid in grids), BLUE_WHITE_RED))
         self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
 
+    def _free_texts(self) -> list[Text]:
+        """The titles and labels, without those whose place a pinned tensor took."""
+        if not self.drawing.anchors:
+            return self.texts
+        taken = [
+            grown(grid, self.moats.get(name, Border()), past=True)
+            for name, placed in self.placed.items()
+            for grid in placed.grids
+        ]
+        sheet = self.drawing.worksheet
+        return [
+            text
+            for text in self.texts
+            if not any(parse_range(text.cell, sheet).overlaps(area) for area in taken)
+        ]
+
     def finished(self) -> SheetLayout:
         drawing = self.drawing
         if drawing.texts is None:
-            drawing = replace(drawing, texts=tuple(self.texts))
+            drawing = replace(drawing, texts=tuple(self._free_texts()))
         if drawing.default_width is None and drawing.columns is None:
             columns = tuple(
                 Columns(f"{column_name(first)}:{column_name(last)}", _WEIGHT_WIDTH)

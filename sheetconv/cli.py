@@ -8,6 +8,7 @@ mistake in the call or an input that cannot be used, in one line on standard err
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -203,6 +204,8 @@ def _fail(message: str) -> NoReturn:
 
 def main() -> None:
     """The entry point of the `sheetconv` command."""
+    # Told to stop, it cleans up as it does after an error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         cli.main(prog_name="sheetconv", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -214,6 +217,8 @@ def main() -> None:
         _fail(f"{error.format_message()} See: {command} --help")
     except SheetconvError as error:
         _fail(str(error))
+    except MemoryError:
+        _fail("not enough memory: use a smaller image, fewer channels or fewer outputs")
     except (click.Abort, KeyboardInterrupt):
         click.echo("sheetconv: interrupted; no file was changed", err=True)
         sys.exit(130)

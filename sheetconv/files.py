@@ -11,6 +11,25 @@ from pathlib import Path
 from .errors import WorkbookError
 
 
+def check_target(path: Path, *, force: bool) -> None:
+    """Refuse a target before anything is computed for it.
+
+    Args:
+        path: the file to write.
+        force: whether an existing file may be replaced.
+
+    Raises:
+        WorkbookError: it is a folder, its folder is missing, or it exists and `force` is
+            false.
+    """
+    if os.path.isdir(path):
+        raise WorkbookError(f"{path} is a folder: give the name of a file in it")
+    if os.path.exists(path) and not force:
+        raise WorkbookError(f"{path} exists already: use --force to replace it, or another name")
+    if not os.path.isdir(path.parent):
+        raise WorkbookError(f"the folder {path.parent} does not exist: create it first")
+
+
 @contextmanager
 def written_whole(path: Path, *, force: bool) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place when the block succeeds.
@@ -26,12 +45,7 @@ def written_whole(path: Path, *, force: bool) -> Iterator[Path]:
         WorkbookError: the folder is missing or not writable, the file exists and `force`
             is false, the disk is full, or another program holds the file.
     """
-    if os.path.isdir(path):
-        raise WorkbookError(f"{path} is a folder: give the name of a file in it")
-    if os.path.exists(path) and not force:
-        raise WorkbookError(f"{path} exists already: use --force to replace it, or another name")
-    if not os.path.isdir(path.parent):
-        raise WorkbookError(f"the folder {path.parent} does not exist: create it first")
+    check_target(path, force=force)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except (OSError, ValueError) as error:

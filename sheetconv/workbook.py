@@ -25,7 +25,7 @@ from .cells import MAX_TEXT, Grid, Range, parse_cell, parse_range
 from .drawing import Drawing, Style
 from .errors import LayoutError, ShapeError, WorkbookError
 from .evaluate import evaluate
-from .files import written_whole
+from .files import check_target, written_whole
 from .formulas import can_share
 from .layers.base import Array
 from .layout import (
@@ -147,13 +147,17 @@ def build_workbook(
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
         raise WorkbookError(f"{target}: the name of a workbook ends in .xlsx")
+    check_target(target, force=force)
+    if not sheets:
+        raise LayoutError("a workbook without a network: give at least one NetworkSheet")
     prepared = [_Prepared(sheet, seed) for sheet in sheets]
     _check_names([item.layout.drawing.worksheet for item in prepared])
     with written_whole(target, force=force) as temporary, ExitStack() as stack:
         # XlsxWriter's own temporary files go away with this folder, however the build ends.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sheetconv-"))
-        # Of a build that failed XlsxWriter leaves its files open, which Windows cannot remove:
-        # the archive is kept in memory, and the worksheets are closed below.
+        # Of a build that failed XlsxWriter leaves its files open, which Windows cannot remove
+        # and a full disk makes noisy: the archive, which is small, is made in memory, and the
+        # worksheets are closed below.
         archive = BytesIO()
         book = xlsxwriter.Workbook(archive, {"tmpdir": folder})
         # A fixed date: the same network gives the same bytes.

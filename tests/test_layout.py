@@ -428,3 +428,12 @@ def test_colour_scales_are_one_for_each_plane() -> None:
         for grid in placed.grids
     )
     assert covered == drawn
+
+
+def test_automatic_titles_make_way_for_a_pinned_tensor() -> None:
+    network = Sequential(Conv2d(1, 1, 3))
+    layout = lay_out(network, (1, 5, 5), Drawing(anchors={"input": ("A2",)}))
+    assert layout.placed["input"].grids[0].cell(0, 0).a1 == "A2"
+    cells = {text.cell for text in layout.drawing.texts or ()}
+    assert cells
+    assert cells.isdisjoint({cell.a1 for cell in layout.placed["input"].grids[0].cells()})

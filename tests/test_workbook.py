@@ -430,3 +430,9 @@ def test_a_good_build_leaves_the_workbook_and_nothing_else(
     assert list(target.parent.iterdir()) == [target]
     assert target.stat().st_mode & 0o600 == 0o600
     assert list(temporary_folder.iterdir()) == []
+
+
+def test_a_workbook_without_networks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LayoutError, match="at least one"):
+        build_workbook([], tmp_path / "a.xlsx")
+    assert list(tmp_path.iterdir()) == []
