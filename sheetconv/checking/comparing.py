@@ -53,14 +53,16 @@ def compare(
     with np.errstate(all="ignore"):
         for stage in layout.stages:
             params = stage_params(stage, shown)
+            computed = _computed(described, stage)
             x = shown[stage.source]
             expected = stage_activations(network, stage, x, params)
             # A factor off by some part has the same effect, be it the input or the weight.
             bounds = stage_error_bounds(network, stage, x, coarseness * np.abs(x), params)
             source_value = values[stage.source]
             source_drift = drift[stage.source] + coarseness * np.abs(source_value)
-            from_image = stage_activations(network, stage, source_value, params)
-            drifted = stage_error_bounds(network, stage, source_value, source_drift, params)
+            given_params = {name: v for name, v in params.items() if name not in computed}
+            from_image = stage_activations(network, stage, source_value, given_params)
+            drifted = stage_error_bounds(network, stage, source_value, source_drift, given_params)
             values |= from_image
             drift |= drifted
             result = LayerResult(described.worksheet, stage.label, source, [], [])
@@ -80,6 +82,13 @@ def compare(
                 result.wrong += _wrong_cells(tensor, odd, stage, source)
             results.append(result)
     return results
+
+
+def _computed(described: Described, stage: Stage) -> set[str]:
+    """The stage's own tensors that follow from its input, by their names within the layer."""
+    layer = described.network.layers[stage.name]
+    tensors = layer.tensors(stage.input_shape)
+    return {tensor.name for tensor in tensors if tensor.role in (Role.STEP, Role.OUTPUT)}
 
 
 def _compare_noise(name: str, placed: Placed, numbers: Array) -> TensorResult:

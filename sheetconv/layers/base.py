@@ -145,7 +145,11 @@ class Layer(ABC):
         """The output of a batch, one unit at a time: the layer's formula, in Python."""
 
     def activations(self, x: Array, params: Params) -> dict[str, Array]:
-        """The value of every formula tensor except noise, with the batch first."""
+        """The value of every formula tensor except noise, with the batch first.
+
+        A step that `params` holds is what a workbook shows: what reads it is computed from
+        that, so that a wrong step is told from those that follow it.
+        """
         return {"out": self.forward(x, params)[0]}
 
     @abstractmethod

@@ -81,8 +81,12 @@ class Dropout(Layer):
         return {"random": rng.random(input_shape)}
 
     def _mask(self, params: Params) -> Array:
-        random = params["random"]
-        return np.where(random > float(params.get("p", self.p)) + self.margin, random, 0.0)
+        random, threshold = params["random"], float(params.get("p", self.p)) + self.margin
+        # Times zero: what is no number stays none.
+        return np.where(random > threshold, random, 0.0 * (random + threshold))
+
+    def _factor(self, mask: Array, params: Params) -> Array:
+        return np.where(np.isnan(mask), np.nan, (mask != 0) * self._scale(params))
 
     def _scale(self, params: Params) -> float:
         p = float(params.get("p", self.p))
@@ -92,7 +96,7 @@ class Dropout(Layer):
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         if "random" not in params:
             return x, np.ones(())
-        factor = (self._mask(params) != 0) * self._scale(params)
+        factor = self._factor(self._mask(params), params)
         return x * factor, factor
 
     def backward(
@@ -117,19 +121,23 @@ class Dropout(Layer):
 
     def activations(self, x: Array, params: Params) -> dict[str, Array]:
         mask = np.broadcast_to(self._mask(params), x.shape)
-        zeros = np.count_nonzero(mask == 0, axis=(2, 3)).astype(np.float64)
+        shown = np.broadcast_to(params.get("mask", mask), x.shape)
+        zeros = np.count_nonzero(shown == 0, axis=(2, 3)).astype(np.float64)
         total = np.full(zeros.shape, self._total(x))
-        out = self.forward(x, params)[0]
-        return {"mask": mask, "total": total, "zeros": zeros, "share": zeros / total, "out": out}
+        share = np.broadcast_to(
+            params.get("zeros", zeros) / params.get("total", total), zeros.shape
+        )
+        out = x * self._factor(shown, params)
+        return {"mask": mask, "total": total, "zeros": zeros, "share": share, "out": out}
 
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """Exact but for the division by 1 - p and the share: a few roundoffs each."""
         values = self.activations(x, params)
         exact = {name: np.zeros(value.shape) for name, value in values.items()}
-        kept = (values["mask"] != 0) * self._scale(params)
+        kept = (params.get("mask", values["mask"]) != 0) * self._scale(params)
         rounding = 4 * ROUNDOFF * np.abs(values["out"]) if self.rescale else 0.0
         return exact | {
-            "share": 2 * ROUNDOFF * values["share"],
+            "share": 2 * ROUNDOFF * np.abs(values["share"]),
             "out": error * kept + rounding,
         }
 
