@@ -9,26 +9,40 @@ if TYPE_CHECKING:
     from .checking import check
     from .drawing import Drawing
     from .errors import SheetconvError
+    from .layers.adaptive_avg_pool2d import AdaptiveAvgPool2d
+    from .layers.adaptive_max_pool2d import AdaptiveMaxPool2d
+    from .layers.avg_pool2d import AvgPool2d
     from .layers.conv2d import Conv2d
     from .layers.dropout import Dropout
     from .layers.flatten import Flatten
+    from .layers.leaky_relu import LeakyReLU
     from .layers.linear import Linear
     from .layers.max_pool2d import MaxPool2d
     from .layers.relu import ReLU
+    from .layers.sigmoid import Sigmoid
+    from .layers.softmax import Softmax
+    from .layers.tanh import Tanh
     from .network import Sequential
     from .template import load_template
     from .workbook import build
 
 __all__ = [
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "AvgPool2d",
     "Conv2d",
     "Drawing",
     "Dropout",
     "Flatten",
+    "LeakyReLU",
     "Linear",
     "MaxPool2d",
     "ReLU",
     "Sequential",
     "SheetconvError",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
     "__version__",
     "build",
     "check",
@@ -38,6 +52,13 @@ __all__ = [
 # Loaded when they are first used: the command line and pytest start with this package
 # and mostly need little of it.
 _MODULES = {
+    "Tanh": "layers.tanh",
+    "Softmax": "layers.softmax",
+    "Sigmoid": "layers.sigmoid",
+    "LeakyReLU": "layers.leaky_relu",
+    "AvgPool2d": "layers.avg_pool2d",
+    "AdaptiveMaxPool2d": "layers.adaptive_max_pool2d",
+    "AdaptiveAvgPool2d": "layers.adaptive_avg_pool2d",
     "Conv2d": "layers.conv2d",
     "Drawing": "drawing",
     "Dropout": "layers.dropout",

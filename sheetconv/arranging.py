@@ -350,7 +350,7 @@ class _Flow:
             self.stages,
             self.placed,
             self.styles,
-            tuple(self._borders()) if drawing.border == "drawn" else (),
+            tuple(self._borders()),
             scales,
         )
 
@@ -358,6 +358,8 @@ class _Flow:
         borders = []
         for full, moat in self.moats.items():
             if not (moat.left or moat.right or moat.top or moat.bottom):
+                continue
+            if self.drawing.border == "blank" and not moat.counts:
                 continue
             for grid in self.placed[full].grids:
                 bounds, (rows, columns) = grid.bounds, (grid.row_step, grid.column_step)

@@ -222,6 +222,11 @@ class Grid:
         """The cell of unit (i, j)."""
         return Cell(self.sheet, self.row + i * self.row_step, self.column + j * self.column_step)
 
+    def unit(self, index: int) -> Grid:
+        """The grid of one unit alone, by its number row by row."""
+        cell = self.cell(*divmod(index, self.width))
+        return Grid(cell.sheet, cell.row, cell.column, 1, 1)
+
     def cells(self) -> Iterator[Cell]:
         """Every cell, row by row."""
         for i in range(self.height):

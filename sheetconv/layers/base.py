@@ -66,6 +66,8 @@ class Border:
         past_right, past_bottom: what windows reach beyond the padding (`ceil_mode`);
             always blank.
         zeros: whether padding is zeros; otherwise blank, which MAX and AVERAGE skip.
+        counts: whether a zero differs from a blank to the formula, so that it has to be
+            drawn whatever the drawing says.
     """
 
     left: int = 0
@@ -75,6 +77,7 @@ class Border:
     past_right: int = 0
     past_bottom: int = 0
     zeros: bool = True
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..cells import Grid
 from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
 from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor, kaiming_uniform
 from .validation import flag, whole
@@ -116,9 +115,7 @@ class Linear(Layer):
             if self.bias:
                 (bias,) = view.own["bias"].grids
                 terms.append((view.prefix(bias.sheet) + bias.cell(k, 0).a1,))
-            cell = out.cell(k, 0)
-            unit = Grid(cell.sheet, cell.row, cell.column, 1, 1)
-            formulas.append(CellFormulas("out", k, unit, joined("+", terms)))
+            formulas.append(CellFormulas("out", k, out.unit(k), joined("+", terms)))
         return formulas
 
     def multiplications(self, input_shape: Shape) -> int:

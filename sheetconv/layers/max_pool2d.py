@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import ShapeError
-from ..formulas import CellFormulas, Shape, View
-from .base import Array, Border, Cache, Example, Layer, Params
-from .validation import flag, pair
+from ..formulas import CellFormulas, Formula, View, joined
+from .base import Array, Cache, Example, Params
+from .pooling import Pool2d
+from .validation import pair
 
 
 @dataclass(frozen=True)
-class MaxPool2d(Layer):
+class MaxPool2d(Pool2d):
     """The maximum of each window.
 
     ::
@@ -23,6 +22,7 @@ class MaxPool2d(Layer):
         out[c, i, j] = max over u, v of x[c, i*stride + u - padding, j*stride + v - padding]
 
         =MAX(BM4:BN5)
+        =MAX(BM4,BO4,BM6,BO6)                 dilated by 2
 
     The border is blank on the worksheet, and MAX skips blanks: PyTorch's padding of
     minus infinity. Shapes: x (N, C, H, W), out (N, C, H', W') with
@@ -33,6 +33,7 @@ class MaxPool2d(Layer):
         kernel_size: height and width of the window, or one number for both.
         stride: rows and columns between windows. Default: the kernel size.
         padding: rows and columns of the border, at most half the kernel. Default 0.
+        dilation: rows and columns from one unit of a window to the next. Default 1.
         ceil_mode: keep the window that only partly covers the input. Default False.
 
     Raises:
@@ -46,71 +47,23 @@ class MaxPool2d(Layer):
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
     padding: int | tuple[int, int] = 0
+    dilation: int | tuple[int, int] = 1
     ceil_mode: bool = False
 
     title: ClassVar[str] = "Maxpool"
     stem: ClassVar[str] = "maxpool"
 
     def __post_init__(self) -> None:
-        kernel = pair("MaxPool2d", "kernel_size", self.kernel_size, 1)
-        if self.stride is not None:
-            pair("MaxPool2d", "stride", self.stride, 1)
-        padding = pair("MaxPool2d", "padding", self.padding, 0)
-        flag("MaxPool2d", "ceil_mode", self.ceil_mode)
-        if 2 * padding[0] > kernel[0] or 2 * padding[1] > kernel[1]:
-            raise ShapeError(
-                f"MaxPool2d: padding is {self.padding!r}: expected at most half of "
-                f"kernel_size {self.kernel_size!r}"
-            )
-        self.store_plain("kernel_size", "stride", "padding")
+        super().__post_init__()
+        pair("MaxPool2d", "dilation", self.dilation, 1)
+        self.store_plain("dilation")
 
     @property
-    def _kernel(self) -> tuple[int, int]:
-        return pair("MaxPool2d", "kernel_size", self.kernel_size, 1)
-
-    @property
-    def _stride(self) -> tuple[int, int]:
-        stride = self.kernel_size if self.stride is None else self.stride
-        return pair("MaxPool2d", "stride", stride, 1)
-
-    @property
-    def _padding(self) -> tuple[int, int]:
-        return pair("MaxPool2d", "padding", self.padding, 0)
-
-    def _length(self, axis: int, length: int) -> int:
-        kernel, stride, padding = self._kernel[axis], self._stride[axis], self._padding[axis]
-        room = length + 2 * padding - kernel
-        out = (-(-room // stride) if self.ceil_mode else room // stride) + 1
-        if self.ceil_mode and (out - 1) * stride >= length + padding:
-            out -= 1
-        return out
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 3:
-            raise self.refuse_input(input_shape, "(channels, height, width)")
-        channels, *lengths = input_shape
-        height, width = (self._length(axis, length) for axis, length in enumerate(lengths))
-        if height < 1 or width < 1:
-            raise self.refuse_input(input_shape, "planes at least as large as the window")
-        return (channels, height, width)
-
-    def _past(self, axis: int, length: int) -> int:
-        """Units that the last window reaches beyond the input and its padding."""
-        kernel, stride, padding = self._kernel[axis], self._stride[axis], self._padding[axis]
-        reach = (self._length(axis, length) - 1) * stride + kernel - padding
-        return max(0, reach - length - padding)
-
-    def _windows(self, x: Array) -> Array:
-        (ph, pw), (sh, sw) = self._padding, self._stride
-        _, _, height, width = x.shape
-        bottom, right = ph + self._past(0, height), pw + self._past(1, width)
-        padded = np.pad(x, ((0, 0), (0, 0), (ph, bottom), (pw, right)), constant_values=-np.inf)
-        windows = sliding_window_view(padded, self._kernel, axis=(2, 3))[:, :, ::sh, ::sw]
-        rows, columns = self._length(0, height), self._length(1, width)
-        return windows[:, :, :rows, :columns].reshape(*x.shape[:2], rows, columns, -1)
+    def _dilation(self) -> tuple[int, int]:
+        return pair("MaxPool2d", "dilation", self.dilation, 1)
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
-        windows = self._windows(x)
+        windows = self._windows(x, -np.inf, -np.inf)
         return windows.max(axis=-1), (x.shape, windows)
 
     def backward(
@@ -118,23 +71,26 @@ class MaxPool2d(Layer):
     ) -> tuple[Array, dict[str, Array]]:
         (n, c, height, width), windows = cache
         (ph, pw), (sh, sw), (_, kw) = self._padding, self._stride, self._kernel
+        dh, dw = self._dilation
         # The first maximum of a window, row by row, takes the whole gradient.
         u, v = np.divmod(windows.argmax(axis=-1), kw)
         b, k, i, j = np.indices(u.shape, sparse=True)
         grad_input = np.zeros((n, c, height, width))
-        np.add.at(grad_input, (b, k, i * sh + u - ph, j * sw + v - pw), grad_output)
+        rows, columns = i * sh + u * dh - ph, j * sw + v * dw - pw
+        np.add.at(grad_input, (b, k, rows, columns), grad_output)
         return grad_input, {}
 
     def forward_naive(self, x: Array, params: Params) -> Array:
-        (kh, kw), (sh, sw), (ph, pw) = self._kernel, self._stride, self._padding
+        (sh, sw), (ph, pw), (dh, dw) = self._stride, self._padding, self._dilation
         n, _, height, width = x.shape
         out = np.zeros((n, *self.output_shape(x.shape[1:])))
         for b, c, i, j in np.ndindex(out.shape):
             top, left = i * sh - ph, j * sw - pw
             out[b, c, i, j] = max(
                 x[b, c, row, column]
-                for row in range(max(top, 0), min(top + kh, height))
-                for column in range(max(left, 0), min(left + kw, width))
+                for row in range(top, top + self._span(0), dh)
+                for column in range(left, left + self._span(1), dw)
+                if 0 <= row < height and 0 <= column < width
             )
         return out
 
@@ -142,22 +98,28 @@ class MaxPool2d(Layer):
         """The largest of the window's: MAX does not round."""
         return {"out": self.forward(error, params)[0]}
 
-    def border(self, input_shape: Shape) -> Border:
-        ph, pw = self._padding
-        _, height, width = input_shape
-        past = (self._past(1, width), self._past(0, height))
-        return Border(pw, pw, ph, ph, past[0], past[1], zeros=False)
-
-    def steps(self) -> tuple[int, int]:
-        return self._stride
-
     def formulas(self, view: View) -> list[CellFormulas]:
         formulas = []
         for c, start, grid in view.planes("out"):
             plane = view.input.grids[c]
-            window = view.window(plane, self._kernel, self._stride, self._padding)
-            formulas.append(CellFormulas("out", start, grid, ("MAX(", window, ")")))
+            if self._dilation == (1, 1):
+                cells: Formula = (view.window(plane, self._kernel, self._stride, self._padding),)
+            else:
+                # The cells between those of a dilated window count not, so that each is named.
+                cells = joined(
+                    ",",
+                    [
+                        (view.window(plane, (1, 1), self._stride, self._offset(u, v)),)
+                        for u, v in np.ndindex(self._kernel)
+                    ],
+                )
+            formulas.append(CellFormulas("out", start, grid, ("MAX(", *cells, ")")))
         return formulas
+
+    def _offset(self, u: int, v: int) -> tuple[int, int]:
+        """Rows above and columns left of the first window's unit (u, v) where the plane begins."""
+        (ph, pw), (dh, dw) = self._padding, self._dilation
+        return (ph - u * dh, pw - v * dw)
 
     @classmethod
     def examples(cls) -> list[Example]:
@@ -171,4 +133,6 @@ class MaxPool2d(Layer):
             Example(cls(3, stride=1), x, {}, (0, 0, 1), 5.0),
             # 3x3 windows, two apart, over 4 columns: the second sees 2, -1, 0, -2.
             Example(cls(3, stride=2, padding=1, ceil_mode=True), x, {}, (0, 0, 2), -1.0),
+            # Every other column of the last two: 2 is skipped, 5 and -1 and 3 and -2 stay.
+            Example(cls(2, stride=1, dilation=(1, 2)), x, {}, (0, 0, 1), 5.0),
         ]

@@ -1,0 +1,87 @@
+"""Global average-pooling: one number for a whole plane, however large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..formulas import CellFormulas, Shape, View
+from .base import ROUNDOFF, Array, Cache, Example, Layer, Params
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool2d(Layer):
+    """The mean of each plane.
+
+    ::
+
+        out[c, 0, 0] = mean of x[c]
+
+        =AVERAGE(BM4:CK27)
+
+    Shapes: x (N, C, H, W), out (N, C, 1, 1).
+
+    Args:
+        output_size: 1, the only size to which a plane is pooled here.
+
+    Raises:
+        ShapeError: `output_size` is not 1.
+
+    Example:
+        >>> x = np.array([[[[1.0, 3.0], [5.0, 7.0]]]])
+        >>> AdaptiveAvgPool2d(1).forward(x, {})[0]
+        array([[[[4.]]]])
+    """
+
+    output_size: int
+
+    title: ClassVar[str] = "Global avgpool"
+    stem: ClassVar[str] = "global_avgpool"
+
+    def __post_init__(self) -> None:
+        if self.output_size not in (1, (1, 1)):
+            raise ShapeError(f"AdaptiveAvgPool2d: output_size is {self.output_size!r}: expected 1")
+        self.set("output_size", 1)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise self.refuse_input(input_shape, "(channels, height, width)")
+        return (input_shape[0], 1, 1)
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
+        return x.mean(axis=(2, 3), keepdims=True), x.shape
+
+    def backward(
+        self, grad_output: Array, cache: Cache, params: Params
+    ) -> tuple[Array, dict[str, Array]]:
+        return np.broadcast_to(grad_output / (cache[2] * cache[3]), cache).copy(), {}
+
+    def forward_naive(self, x: Array, params: Params) -> Array:
+        n, channels, height, width = x.shape
+        out = np.zeros((n, channels, 1, 1))
+        for b, c in np.ndindex(n, channels):
+            out[b, c, 0, 0] = sum(x[b, c].reshape(-1).tolist()) / (height * width)
+        return out
+
+    def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
+        """The mean of the input's, and twice (n + 1) roundoffs of the mean absolute value."""
+        terms = x.shape[2] * x.shape[3]
+        rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), params)[0]
+        return {"out": rounding + self.forward(error, params)[0]}
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        return [
+            CellFormulas("out", start, grid, (f"AVERAGE({view.relative(view.input.grids[c])})",))
+            for c, start, grid in view.planes("out")
+        ]
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        x = np.array([[[1.0, 5, 2], [4, 2, -2]], [[-7, -9, -3], [-5, -6, -6]]])
+        return [
+            Example(cls(1), x, {}, (0, 0, 0), 2.0),
+            Example(cls(1), x, {}, (1, 0, 0), -6.0),
+        ]

@@ -1,0 +1,89 @@
+"""Global max-pooling: one number for a whole plane, however large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..formulas import CellFormulas, Shape, View
+from .base import Array, Cache, Example, Layer, Params
+
+
+@dataclass(frozen=True)
+class AdaptiveMaxPool2d(Layer):
+    """The maximum of each plane.
+
+    ::
+
+        out[c, 0, 0] = maximum of x[c]
+
+        =MAX(BM4:CK27)
+
+    Shapes: x (N, C, H, W), out (N, C, 1, 1).
+
+    Args:
+        output_size: 1, the only size to which a plane is pooled here.
+
+    Raises:
+        ShapeError: `output_size` is not 1.
+
+    Example:
+        >>> x = np.array([[[[1.0, 3.0], [5.0, 7.0]]]])
+        >>> AdaptiveMaxPool2d(1).forward(x, {})[0]
+        array([[[[7.]]]])
+    """
+
+    output_size: int
+
+    title: ClassVar[str] = "Global maxpool"
+    stem: ClassVar[str] = "global_maxpool"
+
+    def __post_init__(self) -> None:
+        if self.output_size not in (1, (1, 1)):
+            raise ShapeError(f"AdaptiveMaxPool2d: output_size is {self.output_size!r}: expected 1")
+        self.set("output_size", 1)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise self.refuse_input(input_shape, "(channels, height, width)")
+        return (input_shape[0], 1, 1)
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
+        return x.max(axis=(2, 3), keepdims=True), x
+
+    def backward(
+        self, grad_output: Array, cache: Cache, params: Params
+    ) -> tuple[Array, dict[str, Array]]:
+        # The first maximum, row by row, takes the whole gradient.
+        flat = cache.reshape(*cache.shape[:2], -1)
+        grad_input = np.zeros(flat.shape)
+        first = flat.argmax(axis=-1)[..., np.newaxis]
+        np.put_along_axis(grad_input, first, grad_output.reshape(*flat.shape[:2], 1), axis=-1)
+        return grad_input.reshape(cache.shape), {}
+
+    def forward_naive(self, x: Array, params: Params) -> Array:
+        out = np.zeros((*x.shape[:2], 1, 1))
+        for b, c in np.ndindex(x.shape[:2]):
+            out[b, c, 0, 0] = max(x[b, c].reshape(-1).tolist())
+        return out
+
+    def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
+        """The largest of the input's: MAX does not round."""
+        return {"out": error.max(axis=(2, 3), keepdims=True)}
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        return [
+            CellFormulas("out", start, grid, (f"MAX({view.relative(view.input.grids[c])})",))
+            for c, start, grid in view.planes("out")
+        ]
+
+    @classmethod
+    def examples(cls) -> list[Example]:
+        x = np.array([[[1.0, 5, 2], [4, 2, -2]], [[-7, -9, -3], [-5, -6, -6]]])
+        return [
+            Example(cls(1), x, {}, (0, 0, 0), 5.0),
+            Example(cls(1), x, {}, (1, 0, 0), -3.0),
+        ]

@@ -1,0 +1,115 @@
+"""What pools have in common: windows that slide, and may reach beyond the plane."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ..errors import ShapeError
+from ..formulas import Shape
+from .base import Array, Border, Layer
+from .validation import flag, pair
+
+
+class Pool2d(Layer):
+    """A layer whose units each read one window of one plane.
+
+    Subclasses are dataclasses with these fields, and with `dilation` where they have one.
+    """
+
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] | None
+    padding: int | tuple[int, int]
+    ceil_mode: bool
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        kernel = pair(name, "kernel_size", self.kernel_size, 1)
+        if self.stride is not None:
+            pair(name, "stride", self.stride, 1)
+        padding = pair(name, "padding", self.padding, 0)
+        flag(name, "ceil_mode", self.ceil_mode)
+        if 2 * padding[0] > kernel[0] or 2 * padding[1] > kernel[1]:
+            raise ShapeError(
+                f"{name}: padding is {self.padding!r}: expected at most half of "
+                f"kernel_size {self.kernel_size!r}"
+            )
+        self.store_plain("kernel_size", "stride", "padding")
+
+    @property
+    def _kernel(self) -> tuple[int, int]:
+        return pair(type(self).__name__, "kernel_size", self.kernel_size, 1)
+
+    @property
+    def _stride(self) -> tuple[int, int]:
+        stride = self.kernel_size if self.stride is None else self.stride
+        return pair(type(self).__name__, "stride", stride, 1)
+
+    @property
+    def _padding(self) -> tuple[int, int]:
+        return pair(type(self).__name__, "padding", self.padding, 0)
+
+    @property
+    def _border_counts(self) -> bool:
+        """Whether the border holds zeros, which count, or blanks, which do not."""
+        return False
+
+    @property
+    def _dilation(self) -> tuple[int, int]:
+        return (1, 1)
+
+    def _span(self, axis: int) -> int:
+        """Units from the first of a window to its last, both included."""
+        return (self._kernel[axis] - 1) * self._dilation[axis] + 1
+
+    def _length(self, axis: int, length: int) -> int:
+        span, stride, padding = self._span(axis), self._stride[axis], self._padding[axis]
+        room = length + 2 * padding - span
+        out = (-(-room // stride) if self.ceil_mode else room // stride) + 1
+        if self.ceil_mode and (out - 1) * stride >= length + padding:
+            out -= 1
+        return out
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise self.refuse_input(input_shape, "(channels, height, width)")
+        channels, *lengths = input_shape
+        height, width = (self._length(axis, length) for axis, length in enumerate(lengths))
+        if height < 1 or width < 1:
+            raise self.refuse_input(input_shape, "planes at least as large as the window")
+        return (channels, height, width)
+
+    def _past(self, axis: int, length: int) -> int:
+        """Units that the last window reaches beyond the input and its padding."""
+        span, stride, padding = self._span(axis), self._stride[axis], self._padding[axis]
+        reach = (self._length(axis, length) - 1) * stride + span - padding
+        return max(0, reach - length - padding)
+
+    def _windows(self, x: Array, padding: float, past: float) -> Array:
+        """Every window, its units in a row: (N, C, H', W', kernel_h * kernel_w).
+
+        Args:
+            x: the input of a batch.
+            padding: what the border holds.
+            past: what lies beyond the border.
+        """
+        (ph, pw), (sh, sw), (dh, dw) = self._padding, self._stride, self._dilation
+        _, _, height, width = x.shape
+        around = ((0, 0), (0, 0), (ph, ph), (pw, pw))
+        beyond = ((0, 0), (0, 0), (0, self._past(0, height)), (0, self._past(1, width)))
+        padded = np.pad(x, around, constant_values=padding)
+        padded = np.pad(padded, beyond, constant_values=past)
+        spans = (self._span(0), self._span(1))
+        windows = sliding_window_view(padded, spans, axis=(2, 3))
+        windows = windows[:, :, ::sh, ::sw, ::dh, ::dw]
+        rows, columns = self._length(0, height), self._length(1, width)
+        return windows[:, :, :rows, :columns].reshape(*x.shape[:2], rows, columns, -1)
+
+    def border(self, input_shape: Shape) -> Border:
+        ph, pw = self._padding
+        _, height, width = input_shape
+        past = (self._past(1, width), self._past(0, height))
+        return Border(pw, pw, ph, ph, past[0], past[1], self._border_counts, self._border_counts)
+
+    def steps(self) -> tuple[int, int]:
+        return self._stride
