@@ -359,7 +359,7 @@ def test_max_pool_has_the_windows_of_pytorch(ceil_mode: bool) -> None:
             if size + 2 * padding < kernel:
                 continue
             starts = starts_of_windows(size, kernel, stride, padding, ceil_mode=ceil_mode)
-            pool = MaxPool2d((kernel, 1), (stride, 1), (padding, 0), ceil_mode)
+            pool = MaxPool2d((kernel, 1), (stride, 1), (padding, 0), ceil_mode=ceil_mode)
             case = (size, kernel, stride, padding)
             assert pool.output_shape((1, size, 1)) == (1, len(starts), 1), case
             x = numbers_apart(np.random.default_rng(size), (1, 1, size, 1))

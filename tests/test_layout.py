@@ -7,6 +7,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +18,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetconv import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, build
+from sheetconv import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    build,
+)
 from sheetconv.arranging import lay_out
 from sheetconv.calculators import find_engine
 from sheetconv.cells import Cell, parse_cell, parse_range
@@ -58,15 +75,29 @@ convolutions = st.builds(
     bias=st.booleans(),
 )
 pools = st.builds(
-    lambda kernel, stride, halves, ceil: MaxPool2d(
-        kernel, stride, (kernel[0] // 2 * halves[0], kernel[1] // 2 * halves[1]), ceil
+    lambda pool, kernel, stride, halves, ceil: pool(
+        kernel,
+        stride,
+        (kernel[0] // 2 * halves[0], kernel[1] // 2 * halves[1]),
+        ceil_mode=ceil,
+    ),
+    st.sampled_from(
+        [
+            MaxPool2d,
+            partial(MaxPool2d, dilation=(2, 1)),
+            AvgPool2d,
+            partial(AvgPool2d, count_include_pad=False),
+        ]
     ),
     pairs,
     st.none() | pairs,
     st.tuples(st.integers(0, 1), st.integers(0, 1)),
     st.booleans(),
 )
-planar = convolutions | pools | st.just(ReLU()) | st.builds(Dropout, p=st.sampled_from([0.0, 0.3]))
+elementwise = st.sampled_from([ReLU(), LeakyReLU(0.25), Sigmoid(), Tanh()])
+whole_planes = st.sampled_from([AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1)])
+dropouts = st.builds(Dropout, p=st.sampled_from([0.0, 0.3]))
+planar = convolutions | pools | elementwise | dropouts | whole_planes
 dense = st.builds(
     Linear, in_features=st.just(1), out_features=st.integers(1, 3), bias=st.booleans()
 )
@@ -91,16 +122,16 @@ def cases(draw: st.DrawFn) -> Case:
     input_shape = draw(st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 7)))
     layers = draw(st.lists(planar, min_size=1, max_size=4))
     if draw(st.booleans()):
-        layers += [Flatten(), *draw(st.lists(dense | st.just(ReLU()), max_size=3))]
+        layers += [Flatten(), *draw(st.lists(dense | elementwise | st.just(Softmax()), max_size=3))]
     network = Sequential(*fitted([*layers, ReLU()], input_shape), seed=draw(st.integers(0, 9)))
     fuse = draw(st.booleans())
     stages = stages_of(network, input_shape, fuse)
-    # A convolution cannot read a plane that is spread over rows and columns.
+    # Not every layer can read a plane that is spread over rows and columns.
     followers = [*(network.layers[stage.name] for stage in stages[1:]), ReLU()]
     free = [
         stage.name
         for stage, follower in zip(stages, followers, strict=True)
-        if not isinstance(follower, Conv2d)
+        if not isinstance(follower, Conv2d | AvgPool2d)
     ]
     drawing = Drawing(
         fuse=fuse,
