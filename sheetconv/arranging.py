@@ -129,7 +129,8 @@ class _Flow:
                 self._planes(full, tensor, self._steps(stage), title, rows)
             elif tensor.arrangement == "kernels":
                 out = layer.tensors(stage.input_shape)[-1]
-                self._kernels(full, tensor, self._rows(stage, layer, out))
+                rows = self._rows(stage, layer, out)
+                self._kernels(full, tensor, rows, self._spread(stage, tensor))
             elif tensor.arrangement == "dense":
                 self._dense(full, tensor, stage)
             elif tensor.arrangement == "scalars":
@@ -157,7 +158,8 @@ class _Flow:
         beside = below = 0
         for tensor in tensors:
             if tensor.arrangement == "kernels":
-                beside += 1 + tensor.shape[1] * (tensor.shape[2] + 1)
+                height = (tensor.shape[2] - 1) * self._spread(stage, tensor)[0] + 1
+                beside += 1 + tensor.shape[1] * (height + 1)
             elif tensor.arrangement == "scalars":
                 beside += 3
             elif tensor.arrangement == "below":
@@ -227,14 +229,22 @@ class _Flow:
         past = moat.right + moat.past_right
         self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + _GAP
 
-    def _kernels(self, full: str, tensor: Tensor, rows: tuple[int, ...]) -> None:
+    def _spread(self, stage: Stage, tensor: Tensor) -> tuple[int, int]:
+        """Rows and columns between the cells of a kernel: as between those that it meets."""
+        plane = self.placed[stage.source].grids[0]
+        return (tensor.spread[0] * plane.row_step, tensor.spread[1] * plane.column_step)
+
+    def _kernels(
+        self, full: str, tensor: Tensor, rows: tuple[int, ...], spread: tuple[int, int]
+    ) -> None:
         _, in_channels, height, width = tensor.shape
+        apart = (height - 1) * spread[0] + 2
         chosen = []
         for o, top in enumerate(rows):
             self._text(top, self.column, f"{tensor.label} {o + 1}")
-            chosen += [(top + 1 + c * (height + 1), self.column) for c in range(in_channels)]
+            chosen += [(top + 1 + c * apart, self.column) for c in range(in_channels)]
         grids = [
-            Grid(self.drawing.worksheet, row, column, height, width)
+            Grid(self.drawing.worksheet, row, column, height, width, *spread)
             for row, column in self._anchor(full, chosen)
         ]
         self._place(full, tensor, grids, _WEIGHT_FORMAT)

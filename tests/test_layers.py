@@ -16,7 +16,7 @@ import pytest
 import sheetconv
 from sheetconv import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, layers
 from sheetconv.calculators import OpenBook, find_engine
-from sheetconv.cells import Cell, Grid
+from sheetconv.cells import Cell, Grid, Range
 from sheetconv.drawing import Drawing
 from sheetconv.errors import ShapeError
 from sheetconv.formulas import CellFormulas, Formula, Placed, Role, View
@@ -187,11 +187,9 @@ def test_config_is_the_inverse_of_layer_from_config(example: Example) -> None:
 
 def written(placed: Placed, values: Array, book: OpenBook) -> None:
     """Write a tensor's numbers over its cells."""
-    start = 0
-    for grid in placed.grids:
-        plane = values.reshape(-1)[start : start + grid.size].reshape(grid.height, grid.width)
-        book.set_values(grid.bounds, plane.tolist())
-        start += grid.size
+    cells = [cell for grid in placed.grids for cell in grid.cells()]
+    for cell, value in zip(cells, values.reshape(-1).tolist(), strict=True):
+        book.set_values(Range(cell.sheet, cell.row, cell.column), [[value]])
 
 
 def read(grids: tuple[Grid, ...], book: OpenBook) -> dict[Cell, Any]:

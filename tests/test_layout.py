@@ -69,6 +69,7 @@ convolutions = st.builds(
     Conv2d,
     in_channels=st.just(1),
     out_channels=st.integers(1, 2),
+    dilation=pairs,
     kernel_size=pairs,
     stride=pairs,
     padding=st.tuples(*[st.integers(0, 3)] * 4),
@@ -107,7 +108,8 @@ def fitted(layers: list[Layer], shape: tuple[int, ...]) -> Iterator[Layer]:
     """The layers that can follow each other, their input sizes set to what they get."""
     for layer in layers:
         if isinstance(layer, Conv2d):
-            layer = replace(layer, in_channels=shape[0])
+            groups = shape[0] if layer.out_channels % shape[0] == 0 else 1
+            layer = replace(layer, in_channels=shape[0], groups=groups)
         elif isinstance(layer, Linear):
             layer = replace(layer, in_features=shape[0])
         try:
@@ -131,7 +133,7 @@ def cases(draw: st.DrawFn) -> Case:
     free = [
         stage.name
         for stage, follower in zip(stages, followers, strict=True)
-        if not isinstance(follower, Conv2d | AvgPool2d)
+        if not isinstance(follower, AvgPool2d)
     ]
     drawing = Drawing(
         fuse=fuse,
@@ -366,8 +368,15 @@ def test_padding_collides_with_what_stands_in_it() -> None:
         lay_out(network, (1, 5, 5), Drawing(anchors=anchors, texts=()))
 
 
-def test_a_convolution_cannot_read_a_spread_plane(tmp_path: Path) -> None:
-    network = Sequential(MaxPool2d(2), Conv2d(1, 1, 2))
+def test_kernels_stand_as_far_apart_as_what_they_meet() -> None:
+    network = Sequential(MaxPool2d(2), Conv2d(1, 1, 3, dilation=(1, 2)))
+    layout = lay_out(network, (1, 12, 12), Drawing(aligned=frozenset({"maxpool1"})))
+    (kernel,) = layout.placed["conv1.weight"].grids
+    assert (kernel.row_step, kernel.column_step) == (2, 4)
+
+
+def test_an_average_that_counts_zeros_cannot_read_a_spread_plane(tmp_path: Path) -> None:
+    network = Sequential(MaxPool2d(2), AvgPool2d(2, padding=1))
     drawing = Drawing(aligned=frozenset({"maxpool1"}))
     with pytest.raises(LayoutError, match="draw the layer before it compact, not aligned"):
         build(network, tmp_path / "a.xlsx", image=np.eye(8), drawing=drawing)

@@ -47,7 +47,8 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
     Example:
         >>> layer_from_config({"type": "Conv2d", "in_channels": 1, "out_channels": 2,
         ...                    "kernel_size": 3})
-        Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padding=0, bias=True)
+        Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padding=0, dilation=1,
+        groups=1, bias=True)
     """
     kind = config.get("type")
     if not isinstance(kind, str) or kind not in LAYERS:

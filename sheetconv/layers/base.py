@@ -47,6 +47,8 @@ class Tensor:
         arrangement: how its cells stand.
         label: what people read beside it.
         number_format: Excel's number format; None for the workbook's own.
+        spread: rows and columns from one unit of a kernel to the next, in units of the
+            input's plane.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Tensor:
     arrangement: Arrangement
     label: str = ""
     number_format: str | None = None
+    spread: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)

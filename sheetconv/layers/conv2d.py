@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import LayoutError, ShapeError
+from ..errors import ShapeError
 from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
 from .base import ROUNDOFF, Array, Border, Cache, Example, Layer, Params, Tensor, kaiming_uniform
 from .validation import flag, four_sides, pair, whole
@@ -21,13 +23,18 @@ class Conv2d(Layer):
     ::
 
         out[o, i, j] = bias[o] + sum over c, u, v of
-                       weight[o, c, u, v] * x[c, i*stride + u - top, j*stride + v - left]
+                       weight[o, c, u, v]
+                       * x[c, i*stride + u*dilation - top, j*stride + v*dilation - left]
 
         =SUMPRODUCT(A2:C4,$AD$11:$AF$13)+...+$AD$15          one term an input channel
 
-    Shapes: x (N, in_channels, H, W), weight (out_channels, in_channels, kernel_h, kernel_w),
-    bias (out_channels,), out (N, out_channels, H', W') with
-    H' = (H + top + bottom - kernel_h) // stride_h + 1.
+    Shapes: x (N, in_channels, H, W), weight
+    (out_channels, in_channels / groups, kernel_h, kernel_w), bias (out_channels,), out
+    (N, out_channels, H', W') with
+    H' = (H + top + bottom - dilation_h * (kernel_h - 1) - 1) // stride_h + 1.
+
+    A dilated kernel is drawn with holes: its cells stand as far apart as the cells that
+    they meet, and SUMPRODUCT reads the blanks between as zeros.
 
     Args:
         in_channels: planes of the input.
@@ -36,6 +43,9 @@ class Conv2d(Layer):
         stride: rows and columns between windows. Default 1.
         padding: zeros around the input: one number, a pair (height, width), or the four
             sides (left, right, top, bottom) in the order of PyTorch's `ZeroPad2d`. Default 0.
+        dilation: rows and columns from one cell under the kernel to the next. Default 1.
+        groups: parts into which channels are cut, each convolved by itself; with
+            `groups=in_channels` each plane alone (depthwise). Default 1.
         bias: whether a number is added to each plane. Default True.
 
     Raises:
@@ -51,6 +61,8 @@ class Conv2d(Layer):
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int] = 1
     padding: int | tuple[int, int] | tuple[int, int, int, int] = 0
+    dilation: int | tuple[int, int] = 1
+    groups: int = 1
     bias: bool = True
 
     title: ClassVar[str] = "Conv"
@@ -62,8 +74,17 @@ class Conv2d(Layer):
         pair("Conv2d", "kernel_size", self.kernel_size, 1)
         pair("Conv2d", "stride", self.stride, 1)
         four_sides("Conv2d", "padding", self.padding)
+        pair("Conv2d", "dilation", self.dilation, 1)
+        groups = whole("Conv2d", "groups", self.groups, 1)
+        for field in ("in_channels", "out_channels"):
+            if getattr(self, field) % groups:
+                raise ShapeError(
+                    f"Conv2d: groups is {groups}: expected a divisor of {field}, which is "
+                    f"{getattr(self, field)}"
+                )
         flag("Conv2d", "bias", self.bias)
         self.store_plain("in_channels", "out_channels", "kernel_size", "stride", "padding")
+        self.store_plain("dilation", "groups")
 
     @property
     def _kernel(self) -> tuple[int, int]:
@@ -74,27 +95,39 @@ class Conv2d(Layer):
         return pair("Conv2d", "stride", self.stride, 1)
 
     @property
+    def _dilation(self) -> tuple[int, int]:
+        return pair("Conv2d", "dilation", self.dilation, 1)
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        """Height and width of a window, in units of the input."""
+        (kh, kw), (dh, dw) = self._kernel, self._dilation
+        return ((kh - 1) * dh + 1, (kw - 1) * dw + 1)
+
+    @property
+    def _weight_shape(self) -> tuple[int, int, int, int]:
+        return (self.out_channels, self.in_channels // self.groups, *self._kernel)
+
+    @property
     def _sides(self) -> tuple[int, int, int, int]:
         return four_sides("Conv2d", "padding", self.padding)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3 or input_shape[0] != self.in_channels:
             raise self.refuse_input(input_shape, f"({self.in_channels}, height, width)")
-        (kh, kw), (sh, sw) = self._kernel, self._stride
+        (kh, kw), (sh, sw) = self._span, self._stride
         left, right, top, bottom = self._sides
         height, width = input_shape[1] + top + bottom, input_shape[2] + left + right
         if height < kh or width < kw:
             raise ShapeError(
                 f"{self} got an input of shape {input_shape}: with its padding it is "
-                f"{height} x {width}, smaller than the {kh} x {kw} kernel"
+                f"{height} x {width}, smaller than the {kh} x {kw} window"
             )
         return (self.out_channels, (height - kh) // sh + 1, (width - kw) // sw + 1)
 
     def init_params(self, rng: np.random.Generator) -> dict[str, Array]:
-        kh, kw = self._kernel
-        fan_in = self.in_channels * kh * kw
-        shape = (self.out_channels, self.in_channels, kh, kw)
-        params = {"weight": kaiming_uniform(rng, shape, fan_in)}
+        fan_in = prod(self._weight_shape[1:])
+        params = {"weight": kaiming_uniform(rng, self._weight_shape, fan_in)}
         if self.bias:
             params["bias"] = kaiming_uniform(rng, (self.out_channels,), fan_in)
         return params
@@ -102,59 +135,79 @@ class Conv2d(Layer):
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         left, right, top, bottom = self._sides
         padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        (sh, sw) = self._stride
-        windows = sliding_window_view(padded, self._kernel, axis=(2, 3))[:, :, ::sh, ::sw]
-        # (N, C, H', W', kh, kw) x (O, C, kh, kw) -> (N, H', W', O)
-        out = np.tensordot(windows, params["weight"], axes=((1, 4, 5), (1, 2, 3)))
+        (sh, sw), (dh, dw) = self._stride, self._dilation
+        windows = sliding_window_view(padded, self._span, axis=(2, 3))
+        windows = windows[:, :, ::sh, ::sw, ::dh, ::dw]
+        # For each group (N, C, H', W', kh, kw) x (O, C, kh, kw) -> (N, H', W', O)
+        parts = [
+            np.tensordot(windows[:, c], params["weight"][o], axes=((1, 4, 5), (1, 2, 3)))
+            for c, o in self._groups()
+        ]
+        out = np.concatenate(parts, axis=-1)
         if self.bias:
             out = out + params["bias"]
         return np.moveaxis(out, -1, 1), (x.shape, windows)
+
+    def _groups(self) -> list[tuple[slice, slice]]:
+        """Input and output channels of each group."""
+        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        return [
+            (slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs))
+            for g in range(self.groups)
+        ]
 
     def backward(
         self, grad_output: Array, cache: Cache, params: Params
     ) -> tuple[Array, dict[str, Array]]:
         (n, c, h, w), windows = cache
-        (kh, kw), (sh, sw) = self._kernel, self._stride
+        (kh, kw), (sh, sw), (dh, dw) = self._kernel, self._stride, self._dilation
         left, right, top, bottom = self._sides
-        grads = {"weight": np.tensordot(grad_output, windows, axes=((0, 2, 3), (0, 2, 3)))}
+        grads = {
+            "weight": np.concatenate(
+                [
+                    np.tensordot(grad_output[:, o], windows[:, c], axes=((0, 2, 3), (0, 2, 3)))
+                    for c, o in self._groups()
+                ]
+            )
+        }
         if self.bias:
             grads["bias"] = grad_output.sum(axis=(0, 2, 3))
         padded = np.zeros((n, c, h + top + bottom, w + left + right))
         rows, columns = grad_output.shape[2] * sh, grad_output.shape[3] * sw
-        for u in range(kh):
-            for v in range(kw):
-                # (N, O, H', W') x (O, C) -> (N, H', W', C)
-                share = np.tensordot(grad_output, params["weight"][:, :, u, v], axes=(1, 0))
-                padded[:, :, u : u + rows : sh, v : v + columns : sw] += np.moveaxis(share, -1, 1)
+        for (channels, o), u, v in product(self._groups(), range(kh), range(kw)):
+            # (N, O, H', W') x (O, C) -> (N, H', W', C)
+            share = np.tensordot(grad_output[:, o], params["weight"][o, :, u, v], axes=(1, 0))
+            i, j = slice(u * dh, u * dh + rows, sh), slice(v * dw, v * dw + columns, sw)
+            padded[:, channels, i, j] += np.moveaxis(share, -1, 1)
         return padded[:, :, top : top + h, left : left + w], grads
 
     def forward_naive(self, x: Array, params: Params) -> Array:
-        (kh, kw), (sh, sw) = self._kernel, self._stride
+        (sh, sw), (dh, dw) = self._stride, self._dilation
         left, _, top, _ = self._sides
         n, _, height, width = x.shape
+        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
         out = np.zeros((n, *self.output_shape(x.shape[1:])))
         for b, o, i, j in np.ndindex(out.shape):
             total = float(params["bias"][o]) if self.bias else 0.0
-            for c, u, v in np.ndindex(self.in_channels, kh, kw):
-                row, column = i * sh + u - top, j * sw + v - left
+            for c, u, v in np.ndindex(inputs, *self._kernel):
+                row, column = i * sh + u * dh - top, j * sw + v * dw - left
                 if 0 <= row < height and 0 <= column < width:
-                    total += x[b, c, row, column] * params["weight"][o, c, u, v]
+                    plane = x[b, o // outputs * inputs + c]
+                    total += plane[row, column] * params["weight"][o, c, u, v]
             out[b, o, i, j] = total
         return out
 
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """Twice (n + 1) roundoffs of the sum of the n absolute products."""
-        kh, kw = self._kernel
         magnitude = {name: np.abs(value) for name, value in params.items()}
-        terms = self.in_channels * kh * kw + 1
+        terms = prod(self._weight_shape[1:]) + 1
         rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), magnitude)[0]
         magnitude["bias"] = np.zeros(self.out_channels)
         return {"out": rounding + self.forward(error, magnitude)[0]}
 
     def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
-        kh, kw = self._kernel
-        weight = (self.out_channels, self.in_channels, kh, kw)
-        drawn = [Tensor("weight", weight, Role.PARAM, "kernels", "filter")]
+        weight = self._weight_shape
+        drawn = [Tensor("weight", weight, Role.PARAM, "kernels", "filter", spread=self._dilation)]
         if self.bias:
             drawn.append(Tensor("bias", (self.out_channels,), Role.PARAM, "scalars", "bias"))
         out = Tensor("out", self.output_shape(input_shape), Role.OUTPUT, "planes")
@@ -169,20 +222,15 @@ class Conv2d(Layer):
 
     def formulas(self, view: View) -> list[CellFormulas]:
         left, _, top, _ = self._sides
-        for grid in view.input.grids:
-            if not grid.compact:
-                raise LayoutError(
-                    f"{self} reads a plane whose cells stand {grid.row_step} rows and "
-                    f"{grid.column_step} columns apart: draw the layer before it compact, "
-                    "not aligned"
-                )
         kernels = view.own["weight"].grids
+        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
         formulas = []
         for o, start, grid in view.planes("out"):
             terms: list[Formula] = []
-            for c, plane in enumerate(view.input.grids):
-                window = view.window(plane, self._kernel, self._stride, (top, left))
-                kernel = view.absolute(kernels[o * self.in_channels + c])
+            first = o // outputs * inputs
+            for c, plane in enumerate(view.input.grids[first : first + inputs]):
+                window = view.window(plane, self._span, self._stride, (top, left))
+                kernel = view.absolute(kernels[o * inputs + c])
                 terms.append(view.sum_of_products((window,), (kernel,)))
             if self.bias:
                 terms.append((view.absolute(view.own["bias"].grids[o]),))
@@ -190,9 +238,8 @@ class Conv2d(Layer):
         return formulas
 
     def multiplications(self, input_shape: Shape) -> int:
-        kh, kw = self._kernel
         _, height, width = self.output_shape(input_shape)
-        return self.out_channels * height * width * self.in_channels * kh * kw
+        return height * width * prod(self._weight_shape)
 
     @classmethod
     def examples(cls) -> list[Example]:
@@ -225,5 +272,21 @@ class Conv2d(Layer):
                 {"weight": np.array([[[[3.0]], [[-2.0]]]]), "bias": np.array([1.0])},
                 (0, 1, 1),
                 1.0,
+            ),
+            # Dilated by 3 and 2 the kernel meets 0, 2, 12 and 14: -0 - 2 + 12 + 14.
+            Example(
+                cls(1, 1, 2, dilation=(3, 2), bias=False),
+                ramp,
+                {"weight": np.array([[[[-1.0, -1], [1, 1]]]])},
+                (0, 0, 0),
+                24.0,
+            ),
+            # Depthwise: the second output sees the second plane alone, 10 * (15 - 9).
+            Example(
+                cls(2, 2, 1, groups=2, bias=False),
+                two,
+                {"weight": np.array([[[[1.0]]], [[[10.0]]]])},
+                (1, 2, 1),
+                60.0,
             ),
         ]
