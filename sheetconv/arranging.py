@@ -31,8 +31,9 @@ from .overlaps import check_overlaps, grown
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 _GAP = 2  # blank columns between blocks
 _PLANE_WIDTH, _WEIGHT_WIDTH = 4.3, 5.6  # characters: 12.3 and -0.12
-# One decimal where it fits a narrow column, none where it would not.
-_ACTIVATION_FORMAT = "[>=100]0;[<=-10]0;0.0"
+# One decimal where it fits a narrow column, none where it would not. Programs take off the
+# sign of a section whose condition holds for negative numbers alone: it is written out.
+_ACTIVATION_FORMAT = "[>=100]0;[<0]-0.0;0.0"
 _WEIGHT_FORMAT = "0.00"
 
 

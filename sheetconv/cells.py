@@ -1,7 +1,7 @@
 """Cells, ranges and grids of a worksheet, and their A1 text.
 
-Rows and columns are zero-based integers everywhere in the package. A1 text,
-quoting of sheet names and the limits of a worksheet exist in this module only.
+Rows and columns are zero-based integers everywhere in the package. The letters of
+columns, the quoting of sheet names and the limits of a worksheet are here.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .errors import LayoutError
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 MAX_FORMULA = 8_192
-MAX_ARGUMENTS = 255
 MAX_TEXT = 32_767
 MAX_SHEET_NAME = 31
 
-_FORBIDDEN_IN_SHEET_NAMES = set("[]:*?/\\")
+# Excel takes no []:*?/\\ in a name; IronCalc cannot load a book with ! in one.
+_FORBIDDEN_IN_SHEET_NAMES = set("[]:*?/\\!")
 _PLAIN_SHEET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LOOKS_LIKE_A_CELL = re.compile(r"([A-Za-z]{1,3}[0-9]+|[Rr][0-9]*[Cc]?[0-9]*|[Cc][0-9]*)\Z")
 _A1 = re.compile(
@@ -84,9 +84,11 @@ def check_sheet_name(name: str) -> None:
         )
     if bad or name[0] == "'" or name[-1] == "'" or not name.isprintable():
         raise LayoutError(
-            f"worksheet name {name!r} is not one that Excel takes: leave out []:*?/\\, control "
+            f"worksheet name {name!r} is not one that Excel takes: leave out []:*?/\\!, control "
             "characters, and a quote at either end"
         )
+    if name.lower() == "history":
+        raise LayoutError(f"worksheet name {name!r} is Excel's own: choose another")
     if _LOOKS_LIKE_A_CELL.match(name):
         raise LayoutError(
             f"worksheet name {name!r} looks like a cell, which breaks references in some "
@@ -235,10 +237,10 @@ class Grid:
 
 
 def parse_range(text: str, sheet: str = "") -> Range:
-    """The range that an A1 text names; `sheet` serves where the text names none.
+    """The range that an A1 text names, on the worksheet `sheet` where one is given.
 
     Raises:
-        LayoutError: the text is no cell or range, or lies outside a worksheet.
+        LayoutError: the text is no cell or range, names another worksheet, or lies outside.
 
     Example:
         >>> parse_range("'conv-example'!AH3:AJ5")
@@ -252,6 +254,8 @@ def parse_range(text: str, sheet: str = "") -> Range:
     row, column = int(match["r1"]) - 1, column_index(match["c1"])
     last_row = int(match["r2"]) - 1 if match["r2"] else row
     last_column = column_index(match["c2"]) if match["c2"] else column
+    if sheet and name != sheet:
+        raise LayoutError(f"{text!r} names another worksheet than {sheet!r}: leave the name out")
     if row > last_row or column > last_column:
         raise LayoutError(f"{text!r} runs backwards: write the top left corner first")
     if row < 0 or last_row >= MAX_ROWS or last_column >= MAX_COLUMNS:

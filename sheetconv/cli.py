@@ -7,6 +7,7 @@ mistake in the call or an input that cannot be used, in one line on standard err
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -99,9 +100,8 @@ def build(template: str, output: Path | None, formulas: str | None, seed: int, f
 @click.option(
     "--probes",
     type=click.IntRange(0, 100),
-    default=6,
-    show_default=True,
-    help="Further recalculations, with random images and weights.",
+    help="How often every layer is recalculated with random numbers. Default: as often as it "
+    "takes to see every cell that its formulas read.",
 )
 @click.option(
     "--timeout",
@@ -115,7 +115,7 @@ def build(template: str, output: Path | None, formulas: str | None, seed: int, f
 def check(
     files: tuple[Path, ...],
     engine: str,
-    probes: int,
+    probes: int | None,
     timeout: float,
     report: Path | None,
     force: bool,
@@ -128,15 +128,19 @@ def check(
     from .calculators import find_engine, found_engines
     from .checking import check as run_check
     from .checking import report as check_report
+    from .files import check_target
 
     if report is not None:
         check_report.require_report_name(report)
+        check_target(report, force=force)
     engines = found_engines() if engine == "all" else [find_engine(engine)]
     versions = {item.name: item.status().version for item in engines}
     results = []
     for number, file in enumerate(files):
         results.append(run_check(file, engines, probes=probes, timeout=timeout))
-        click.echo("\n" * bool(number) + "\n".join(check_report.lines(results[-1], versions)))
+        if number:
+            click.echo()
+        click.echo("\n".join(check_report.lines(results[-1], versions)))
     if report is not None:
         check_report.write_report(results, report, force=force)
         click.echo(f"wrote {report}")
@@ -150,9 +154,8 @@ def check(
 @click.option(
     "--rtol",
     type=click.FloatRange(min=0),
-    default=1e-12,
-    show_default=True,
-    help="How far cached values may lie apart, relative to the larger.",
+    help="How far numbers may lie apart, relative to the larger. Default: constants not at all, "
+    "cached values 1e-12.",
 )
 @click.option(
     "--limit",
@@ -161,7 +164,7 @@ def check(
     show_default=True,
     help="How many differences to print.",
 )
-def diff(a: Path, b: Path, rtol: float, limit: int) -> None:
+def diff(a: Path, b: Path, rtol: float | None, limit: int) -> None:
     """Compare workbooks A and B by sheet and cell.
 
     Compared are formulas, values, number formats, bold and italic, colour scales, column
@@ -204,6 +207,10 @@ def _fail(message: str) -> NoReturn:
 
 def main() -> None:
     """The entry point of the `sheetconv` command."""
+    # A character that the terminal cannot show is no reason to fail.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Told to stop, it cleans up as it does after an error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

@@ -88,6 +88,7 @@ def stages_of(network: Sequential, input_shape: Shape, fuse: bool) -> tuple[Stag
 
     Raises:
         ShapeError: the layers do not fit each other or the input.
+        LayoutError: no layer is drawn.
 
     Example:
         >>> from sheetconv import Conv2d, ReLU, Sequential
@@ -109,6 +110,8 @@ def stages_of(network: Sequential, input_shape: Shape, fuse: bool) -> tuple[Stag
             source = stages[-1].out
             drawn = drawn if isinstance(layer, Elementwise) else shapes[name]
         shape = shapes[name]
+    if not stages:
+        raise LayoutError("the network has nothing to draw: give it a layer besides Flatten")
     return tuple(stages)
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from .cells import Grid, Range, parse_range
+from .cells import MAX_COLUMNS, MAX_ROWS, Grid, Range, parse_range
 from .errors import LayoutError
 from .layers.base import Border
 from .layout import SheetLayout
@@ -47,6 +47,11 @@ def _refuse_overlaps(areas: list[tuple[Range, str]]) -> None:
             raise LayoutError(
                 f"{name} stands too near the edge of the worksheet: its padding begins "
                 f"{max(-area.row, 0)} rows above and {max(-area.column, 0)} columns left of A1"
+            )
+        if area.last_row >= MAX_ROWS or area.last_column >= MAX_COLUMNS:
+            raise LayoutError(
+                f"{name} with its padding ends in row {area.last_row + 1:,} and column "
+                f"{area.last_column + 1:,}: a worksheet has {MAX_ROWS:,} and {MAX_COLUMNS:,}"
             )
         while endings and endings[0][0] < area.row:
             _, _, ended, ended_name = heappop(endings)

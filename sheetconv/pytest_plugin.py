@@ -67,15 +67,19 @@ class WorkbookFile(pytest.File):
 
     _result: CheckResult | None = None
 
-    def collect(self) -> Iterator[WorksheetTests]:
-        """The worksheets that hold a network."""
+    def collect(self) -> Iterator[WorksheetTests | UnreadableItem]:
+        """The worksheets that hold a network; one failing test if the file cannot be read.
+
+        An error of collection would stop the tests of every other workbook.
+        """
         from .checking.tensor_cells import read_descriptions
         from .errors import SheetconvError
 
         try:
             networks = read_descriptions(self.path)
         except SheetconvError as error:
-            raise self.CollectError(str(error)) from None
+            yield UnreadableItem.from_parent(self, name="readable", error=error)
+            return
         for network in networks:
             labels = [stage.label for stage in network.layout.stages]
             yield WorksheetTests.from_parent(self, name=network.worksheet, labels=labels)
@@ -90,6 +94,28 @@ class WorkbookFile(pytest.File):
             engines = found_engines() if name == "all" else [find_engine(name)]
             self._result = check(self.path, engines)
         return self._result
+
+
+class UnreadableItem(pytest.Item):
+    """A workbook that cannot be read."""
+
+    def __init__(self, *, error: Exception, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.error = error
+
+    def runtest(self) -> None:
+        """Fail with the reason."""
+        raise self.error
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
+    ) -> str:
+        """The reason instead of a traceback."""
+        return str(excinfo.value)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """What pytest prints above the failure."""
+        return self.path, None, f"{self.path.name}::readable"
 
 
 class WorksheetTests(pytest.Collector):

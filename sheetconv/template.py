@@ -128,7 +128,7 @@ def load_template(name: str | Path) -> Template:
         raise TemplateError(f"cannot read the template {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise TemplateError(f"{path} is not UTF-8 text: a template is a TOML file") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise TemplateError(f"{path} is not valid TOML: {error}") from None
     return _template(_Table(content, str(path), ""), path)
 

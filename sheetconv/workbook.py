@@ -347,6 +347,9 @@ def _write_sheet(book: Any, item: _Prepared, looks: _Looks, progress: Any) -> No
         cell = parse_cell(drawing.freeze, drawing.worksheet)
         sheet.freeze_panes(cell.row, cell.column)
     sheet.set_zoom(drawing.zoom)
+    # On paper, one page wide.
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
     sheet.prepare(content)
 
 

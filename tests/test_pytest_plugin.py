@@ -119,17 +119,18 @@ def test_unreadable_file_is_an_error_only_where_it_was_asked_for(folder: Path) -
     code, output = run(folder)
     assert code == 0
     assert "4 passed" in output
-    for asked in ("workbooks", "workbooks/broken.xlsx"):
+    for asked, others in (("workbooks", "4 passed"), ("workbooks/broken.xlsx", "1 failed")):
         code, output = run(folder, asked)
-        assert code == 2
-        assert "ERROR workbooks/broken.xlsx" in output
+        assert code == 1
+        assert "FAILED workbooks/broken.xlsx::readable" in output
+        assert others in output
         assert "Traceback" not in output
 
 
 def test_damaged_description_is_an_error(folder: Path) -> None:
     spliced(folder / "workbooks" / "good.xlsx", "sheetconv", "A2", "{")
     code, output = run(folder, "workbooks")
-    assert code == 2
+    assert code == 1
     assert "the description on the hidden worksheet 'sheetconv' is damaged" in output
     assert "Traceback" not in output
 

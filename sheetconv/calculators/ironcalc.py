@@ -6,6 +6,8 @@ is imported in this module only, and not before it is used.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -56,10 +58,34 @@ class IronCalc:
             from ironcalc import CellType, load_from_xlsx
         except ImportError as error:
             raise CalculatorError("IronCalc is not installed: pip install ironcalc") from error
-        with _reported(f"open {path}"):
+        with _reported(f"open {path}"), _quiet():
             # One locale and time zone everywhere, so that a workbook has one meaning.
             model = load_from_xlsx(str(path), "en", "UTC", "en")
             return _IronCalcBook(path, model, CellType.ErrorValue)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Rust prints of a panic away from the user, who gets the error instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    try:
+        kept = os.dup(1), os.dup(2)
+    except OSError:
+        # A program without a console has nothing to keep quiet.
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        for number, descriptor in enumerate(kept, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(nowhere)
 
 
 class _IronCalcBook(Book):

@@ -1,75 +1,125 @@
-"""The numbers of a probe: an image and weights under which a wrong formula shows.
+"""Probes: numbers under which a wrong formula shows, whatever the workbook's own hide.
 
-With the workbook's own numbers a wrong reference may hide among zeros, behind a
-rectifier that lets nothing through, or under the maximum of a window.
+With the workbook's own numbers a wrong reference may hide among zeros, behind a rectifier
+that lets nothing through, or beside the maximum of a window. A probe therefore tests
+every stage by itself: the tensor that it reads is overwritten with random numbers, be it
+made of formulas or not. As a stage that is overwritten cannot be tested, each probe runs
+in two rounds, in which every other stage is.
+
+Random numbers come in pairs of probes, the second with the sign of every sum turned, so
+that each rectifier is seen on both sides. Where a unit shows only the largest of what it
+reads, the units of its window are the largest in turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
 from ..description import Described
 from ..formulas import Role, Shape
 from ..layers.base import Array
+from ..layout import Stage
 from .tensor_cells import given_roles
 
-# For each probe, whether its image grows downwards, and to the right: in turn each corner
-# of a window holds its maximum, so that a pool shows which range it reads. And the sign of
-# the weights of every other output channel, from the first or from the second: a rectifier
-# shows where its sums are negative, and the other channels keep what follows alive.
-_PROBES = (
-    (1, 1, (1, 1)), (-1, -1, (1, 1)), (1, -1, (1, 1)), (-1, 1, (1, 1)),
-    (1, 1, (-1, 1)), (-1, -1, (1, -1)),
-)  # fmt: skip
+#: Windows of more units than this are not sampled whole.
+MOST_UNITS = 16
 
 
-# The weights of a probe's kernel, but for its middle: what they add to a cell is less than
-# the step of the image from one pixel to the next, and still far above rounding.
-_BESIDE_THE_MIDDLE = 0.001
+def needed(described: Described) -> int:
+    """How many probes show every cell that the network's formulas read.
+
+    One for each unit of the largest window of which only the largest unit shows, up to
+    `MOST_UNITS`, twice as many where a rectifier is fused behind it; and two at least.
+    """
+    return max(_needed(described, stage) for stage in described.layout.stages)
 
 
-def draw(described: Described, given: Mapping[str, Array], probe: int) -> dict[str, Array]:
-    """Random numbers for the image, the weights and what settings a layer varies.
+def _needed(described: Described, stage: Stage) -> int:
+    units = min(prod(_window(described, stage)), MOST_UNITS)
+    return max(2, units * (2 if stage.fused else 1)) if units > 1 else 2
 
-    Positive ones let every rectifier through. Weights are scaled by their number for each
-    output, so that sums stay near 1 however many layers follow.
+
+def tested(described: Described, turn: int) -> list[Stage]:
+    """The stages that a round tests.
 
     Args:
         described: the network.
-        given: full name -> the workbook's own image, weights and settings.
-        probe: its number, from 1; it seeds the random numbers.
+        turn: 0 or 1; the other stages' outputs are overwritten.
     """
-    rng = np.random.default_rng(probe)
-    down, right, signs = _PROBES[(probe - 1) % len(_PROBES)]
+    return list(described.layout.stages[turn::2])
+
+
+def draw(
+    described: Described, given: Mapping[str, Array], probe: int, turn: int
+) -> dict[str, Array]:
+    """The numbers of one round of a probe, by full tensor name.
+
+    Args:
+        described: the network.
+        given: the workbook's own image, weights and settings.
+        probe: its number, from 0; it seeds the random numbers.
+        turn: 0 or 1, as for `tested`.
+    """
+    pair, turned = divmod(probe, 2)
+    rng = np.random.default_rng(pair)
     numbers = dict(given)
-    numbers["input"] = _draw_image(described.layout.input_shape, down, right, rng)
     for name in given_roles(described, Role.PARAM):
+        # Scaled by their number for each output, so that sums stay near 1.
         shape = numbers[name].shape
-        drawn = rng.uniform(0.5, 1.5, shape) / max(1, numbers[name].size // shape[0])
-        if len(shape) == 4:
-            # Mostly the middle of a kernel counts: its plane grows as the image does, even
-            # where the kernel reaches over the edge.
-            middle = (..., shape[2] // 2, shape[3] // 2)
-            peak = drawn[middle] * shape[2] * shape[3]
-            drawn *= _BESIDE_THE_MIDDLE
-            drawn[middle] = peak
-        for first, sign in enumerate(signs):
-            drawn[first::2] *= sign
-        numbers[name] = drawn
-    for layer_name, layer in described.network:
+        terms = max(1, prod(shape) // max(1, shape[0] if shape else 1))
+        numbers[name] = _signed(rng, shape) / terms * (-1 if turned else 1)
+    for name, layer in described.network:
         for key, value in layer.probe_settings(rng).items():
-            numbers[f"{layer_name}.{key}"] = value
+            numbers[f"{name}.{key}"] = value
+    for stage in described.layout.stages:
+        overwritten = stage.source != "input" and stage in tested(described, turn)
+        if stage.source == "input" or overwritten:
+            placed = described.layout.placed[stage.source]
+            window = _window(described, stage)
+            if prod(window) > 1:
+                rounds = probe // min(prod(window), MOST_UNITS)
+                below = bool(stage.fused) and rounds % 2 == 1
+                numbers[stage.source] = _in_turn(rng, placed.shape, window, probe, below)
+            else:
+                # Weights turn the sign of a sum; where there are none, the input does.
+                sign = -1 if turned and not _has_weights(described, stage) else 1
+                numbers[stage.source] = sign * _signed(rng, placed.shape)
     return numbers
 
 
-def _draw_image(shape: Shape, down: int, right: int, rng: np.random.Generator) -> Array:
-    """Random numbers; in planes they also grow from one corner to the opposite one."""
-    image = rng.uniform(0.5, 1.5, shape)
-    if len(shape) != 3:
-        return image
-    rows, columns = (np.linspace(0.0, 1.0, length) for length in shape[1:])
-    # The noise is smaller than the step from one pixel to the next.
-    noise: Array = image / (4 * max(shape[1:]))
-    return noise + rows[::down, np.newaxis] + columns[::right]
+def _window(described: Described, stage: Stage) -> tuple[int, int]:
+    return described.network.layers[stage.name].probe_window(stage.input_shape)
+
+
+def _has_weights(described: Described, stage: Stage) -> bool:
+    params = given_roles(described, Role.PARAM)
+    return any(name.startswith(f"{stage.name}.") for name in params)
+
+
+def _signed(rng: np.random.Generator, shape: Shape) -> Array:
+    """Random numbers of both signs, none of them near zero."""
+    signed: Array = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    return signed
+
+
+def _in_turn(
+    rng: np.random.Generator, shape: Shape, window: tuple[int, int], probe: int, below: bool
+) -> Array:
+    """Random numbers of which, in every window, unit number `probe` is the largest.
+
+    Whole numbers count the units of a window, and less than 1 is random. With `below` all
+    are negative, for a rectifier behind the maximum.
+    """
+    height, width = window
+    units = height * width
+    # A vector stands in a column.
+    rows, columns = shape[-2:] if len(shape) > 1 else (*shape, 1)
+    number = np.arange(rows)[:, np.newaxis] % height * width + np.arange(columns) % width
+    rank = (number - probe - 1) % units
+    values: Array = rank.reshape(shape[-2:]) + rng.uniform(0.0, 0.9, shape)
+    if below:
+        values = values - (units + 1)
+    return values

@@ -9,42 +9,41 @@ rounding of the sums involved (each layer's `error_bounds`), never by a fixed to
 
 An engine recalculates a copy of the file whose cached values were overwritten with one
 absurd number, so that a value that was not calculated cannot pass. In *probes* it
-calculates again with random numbers for the image and the weights: a wrong reference
-among zeros, or behind a rectifier that lets nothing through, shows where all are
-positive, and a missing rectifier where half of the weights are negative.
+calculates each stage by itself with random numbers; see `probes`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from ..calculators import Engine, OpenBook, find_engine
 from ..description import Described
-from ..errors import CheckError
+from ..errors import CalculatorError, CheckError
 from ..formulas import Placed, Role
 from ..layers.base import Array
+from ..layout import Stage
 from ..values import Value
 from ..xlsx import poison
 from .comparing import POISON, Got, compare, shown_value
-from .probes import draw
+from .probes import draw, needed, tested
 from .results import NUMBERS, CheckResult, LayerResult, WrongCell
 from .tensor_cells import (
     TensorCells,
     cell_of,
-    given_roles,
     numbers_of,
     read_descriptions,
     read_tensors,
 )
 
-#: How many recalculations with random numbers follow the one with the workbook's own.
-PROBES = 6
+_COPY = "sheetconv-recalculated.xlsx"
 
 # Twice the relative error of a number that was rounded to 15 digits: of two factors.
 _FIFTEEN_DIGITS = 1e-14
@@ -52,9 +51,9 @@ _FIFTEEN_DIGITS = 1e-14
 
 def check(
     path: str | Path,
-    engines: Iterable[Engine | str] = ("ironcalc",),
+    engines: str | Iterable[Engine | str] = ("ironcalc",),
     *,
-    probes: int = PROBES,
+    probes: int | None = None,
     timeout: float = 120.0,
 ) -> CheckResult:
     """Hold every formula cell of a workbook against NumPy.
@@ -64,7 +63,8 @@ def check(
         engines: what recalculates it, by name or from `sheetconv.calculators`. Default:
             IronCalc, which comes with sheetconv. With none, only the cached values are
             compared.
-        probes: recalculations with random numbers, for each engine. Default 6.
+        probes: how many times every stage is recalculated with random numbers, by each
+            engine. Default: as often as it takes to see every cell that the formulas read.
         timeout: seconds that one call of an engine may take. Default 120.
 
     Raises:
@@ -85,14 +85,16 @@ def check(
     began = time.perf_counter()
     path = Path(path)
     result = CheckResult(path)
+    engines = (engines,) if isinstance(engines, str) else engines
     found = [find_engine(item) if isinstance(item, str) else item for item in engines]
     books = [(item, read_tensors(path, item)) for item in read_descriptions(path)]
     for described, tensors in books:
         _check_structure(result, described, tensors)
     _check_cached(result, books)
     for engine in found:
-        _check_engine(result, engine, books, probes, timeout)
-    if not result.layers:
+        with _naming(path):
+            _check_engine(result, engine, books, probes, timeout)
+    if not result.layers and not found:
         raise CheckError(
             f"{path} holds no cached values, so that only an engine can tell whether it is right: "
             "give one, as in check(path, ['ironcalc'])"
@@ -189,39 +191,93 @@ def _is_given(tensor: TensorCells) -> bool:
     return not tensor.placed.role.is_formula
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an engine's error name the user's file, not the copy that was recalculated."""
+    try:
+        yield
+    except CalculatorError as error:
+        named = re.sub(rf"\S*{re.escape(_COPY)}", lambda _: str(path), str(error))
+        raise CalculatorError(named) from None
+
+
 def _check_engine(
-    result: CheckResult, engine: Engine, books: _Books, probes: int, timeout: float
+    result: CheckResult, engine: Engine, books: _Books, probes: int | None, timeout: float
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="sheetconv-") as folder:
-        copy = Path(folder) / "poisoned.xlsx"
+        copy = Path(folder) / _COPY
         poison(result.path, copy, POISON)
-        with engine.open(copy, timeout=timeout) as book:
-            book.recalculate()
-            for described, tensors in books:
-                given = _read_given(result, engine, book, tensors)
-                got = _read_formulas(book, described)
-                result.layers += compare(described, given, got, engine.name)
-            for probe in range(1, probes + 1):
-                drawn = [draw(described, _given(tensors), probe) for described, tensors in books]
-                for (described, _), numbers in zip(books, drawn, strict=True):
-                    _write_numbers(book, described, numbers)
-                book.recalculate()
-                for (described, _), numbers in zip(books, drawn, strict=True):
-                    got = _read_formulas(book, described)
-                    source = f"{engine.name}, probe {probe}"
-                    result.layers += compare(described, numbers, got, source)
+        if probes is None:
+            probes = max(needed(described) for described, _ in books)
+        random: dict[str, list[Array]] = {}
+        for turn in (0, 1):
+            with engine.open(copy, timeout=timeout) as book:
+                if not turn:
+                    book.recalculate()
+                    for described, tensors in books:
+                        given = _read_given(result, engine, book, tensors)
+                        got = _read_formulas(book, described, described.layout.stages)
+                        result.layers += compare(described, given, got, engine.name)
+                        _keep_noise(random, described, got)
+                if turn and all(len(described.layout.stages) == 1 for described, _ in books):
+                    continue
+                for probe in range(probes):
+                    drawn = [draw(item, _given(tensors), probe, turn) for item, tensors in books]
+                    for (described, _), numbers in zip(books, drawn, strict=True):
+                        _write_numbers(book, described, numbers)
+                    book.recalculate()
+                    for (described, _), numbers in zip(books, drawn, strict=True):
+                        got = _read_formulas(book, described, tested(described, turn))
+                        source = f"{engine.name}, probe {probe + 1}"
+                        result.layers += compare(described, numbers, got, source)
+                        _keep_noise(random, described, got)
+        _check_noise(result, engine, books, random)
+
+
+def _keep_noise(random: dict[str, list[Array]], described: Described, got: Got) -> None:
+    for name, (numbers, _) in got.items():
+        if described.layout.placed[name].role is Role.NOISE:
+            random.setdefault(f"{described.worksheet}!{name}", []).append(numbers)
+
+
+def _check_noise(
+    result: CheckResult, engine: Engine, books: _Books, random: Mapping[str, list[Array]]
+) -> None:
+    """A random number that several recalculations leave as it was is none."""
+    for described, _ in books:
+        for stage in described.layout.stages:
+            for name, placed in described.layout.placed.items():
+                drawn = random.get(f"{described.worksheet}!{name}", [])
+                if not name.startswith(f"{stage.name}.") or len(drawn) < 2:
+                    continue
+                same = np.ptp(np.stack(drawn), axis=0) == 0
+                same &= (drawn[0] >= 0) & (drawn[0] < 1)
+                for index in np.flatnonzero(same).tolist():
+                    value = float(drawn[0][index])
+                    reason = f"{value!r} stays the same where a random number is expected"
+                    result.structure.append(
+                        WrongCell(
+                            cell_of(placed, index),
+                            stage.label,
+                            engine.name,
+                            value,
+                            None,
+                            0.0,
+                            reason,
+                        )
+                    )
 
 
 def _write_numbers(book: OpenBook, described: Described, numbers: Mapping[str, Array]) -> None:
-    for name in given_roles(described, Role.INPUT, Role.PARAM, Role.SETTING):
-        flat, start = numbers[name].reshape(-1), 0
+    for name, values in numbers.items():
+        flat, start = values.reshape(-1), 0
         for grid in described.layout.placed[name].grids:
             plane = flat[start : start + grid.size].reshape(grid.height, grid.width)
             start += grid.size
             bounds = grid.bounds
             rows: list[list[Value]] = [[None] * bounds.width for _ in range(bounds.height)]
-            for i, values in enumerate(plane.tolist()):
-                rows[i * grid.row_step][:: grid.column_step] = values
+            for i, row in enumerate(plane.tolist()):
+                rows[i * grid.row_step][:: grid.column_step] = row
             book.set_values(bounds, rows)
 
 
@@ -244,11 +300,12 @@ def _read_given(
     return given
 
 
-def _read_formulas(book: OpenBook, described: Described) -> Got:
+def _read_formulas(book: OpenBook, described: Described, stages: Sequence[Stage]) -> Got:
     return {
         name: _read(book, placed)
+        for stage in stages
         for name, placed in described.layout.placed.items()
-        if placed.role.is_formula
+        if placed.role.is_formula and name.startswith(f"{stage.name}.")
     }
 
 

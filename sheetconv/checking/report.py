@@ -41,14 +41,16 @@ def lines(result: CheckResult, versions: dict[str, str]) -> list[str]:
             worst = max(layer.largest_error for layer in probes)
             bad = sum(len(layer.wrong) for layer in probes)
             found = f"{_count(bad, 'wrong cell')}" if bad else f"largest error {_number(worst)}"
-            out.append(f"  and {_count(number, 'probe')} with random images and weights: {found}")
+            out.append(
+                f"  and {_count(number, 'probe')} with random numbers in every layer: {found}"
+            )
     out += ["", *(f"note: {note}" for note in result.notes)]
     if result.changed:
         first = ", ".join(str(cell) for cell in result.changed[:3])
         more = ", ..." if len(result.changed) > 3 else ""
         out.append(
-            f"note: {_count(len(result.changed), 'formula')} differ from what sheetconv writes: "
-            f"{first}{more}"
+            f"note: {_count(len(result.changed), 'formula')} not as sheetconv writes them, "
+            f"whatever they give: {first}{more}"
         )
     return [*out, *_verdict(result)]
 
@@ -70,10 +72,13 @@ def _verdict(result: CheckResult) -> list[str]:
         if result.follows
         else ""
     )
-    return [
-        *out,
-        f"WRONG: {_count(len(wrong), 'cell')} of {result.formula_cells:,}{follows} {seconds}",
-    ]
+    if 2 * len(result.structure) > result.formula_cells:
+        out.append(
+            "note: most cells hold another kind of thing than was built there: rows or columns "
+            "were inserted, or blocks moved? Undo that, for the check looks where they stood"
+        )
+    cells = _count(result.formula_cells, "formula cell")
+    return [*out, f"WRONG: {_count(len(wrong), 'cell')}{follows}; {cells} checked {seconds}"]
 
 
 def _table(layers: list[LayerResult]) -> list[str]:

@@ -114,7 +114,7 @@ class LayerResult:
                 cell = cell_of(tensor.placed, index)
                 got, expected = float(tensor.got[index]), float(tensor.from_image[index])
                 best = (float(errors[index]), cell, got, expected)
-        return best and best[1:]
+        return best[1:] if best else None
 
     @property
     def largest_error(self) -> float:
@@ -123,7 +123,7 @@ class LayerResult:
         return abs(worst[1] - worst[2]) if worst else 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class CheckResult:
     """What a check found.
 
@@ -146,6 +146,10 @@ class CheckResult:
     formula_cells: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        state = "ok" if self.ok else f"{len(self.wrong)} wrong cells"
+        return f"<CheckResult of {self.path}: {state}, {self.formula_cells:,} formula cells>"
 
     @property
     def wrong(self) -> list[WrongCell]:

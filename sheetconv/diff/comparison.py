@@ -1,7 +1,7 @@
 """Compare two workbooks by sheet and cell: the proof that one reproduces the other.
 
 It owns what counts as a difference and where it is said to be. Reading the files is
-`snapshot`'s work, and the text of the report `diff_report`'s.
+`snapshot`'s work, and the text of the report `report`'s.
 
 Compared are: worksheets, their order and visibility; formulas; constants; cached
 values; number formats; bold and italic; colour scales; column widths; merged cells.
@@ -33,13 +33,15 @@ from .snapshot import (
 __all__ = ["Difference", "WorkbookDiff", "diff"]
 
 _MISSING = "(none)"
+# How far the cached values of two programs lie apart in long sums, relatively.
+_ROUNDING = 1e-12
 
 
 def diff(
     a: str | os.PathLike[str],
     b: str | os.PathLike[str],
     *,
-    rtol: float = 1e-12,
+    rtol: float | None = None,
     atol: float = 0.0,
 ) -> WorkbookDiff:
     """Compare two workbooks.
@@ -47,8 +49,9 @@ def diff(
     Args:
         a: the first .xlsx file.
         b: the second .xlsx file.
-        rtol: how far cached values may lie apart, relative to the larger one. Constants must be
-            equal to the last bit.
+        rtol: how far numbers may lie apart, relative to the larger one. Default: constants
+            not at all, to the last bit; cached values, which programs round differently,
+            1e-12.
         atol: how far they may lie apart in any case, for values near zero.
 
     Raises:
@@ -96,8 +99,12 @@ def _order(a: WorkbookFacts, b: WorkbookFacts) -> Iterator[Difference]:
 class _Sheets:
     """The comparison of one worksheet of a with that of b."""
 
-    def __init__(self, name: str, a: SheetFacts, b: SheetFacts, rtol: float, atol: float) -> None:
-        self.name, self.a, self.b, self.rtol, self.atol = name, a, b, rtol, atol
+    def __init__(
+        self, name: str, a: SheetFacts, b: SheetFacts, rtol: float | None, atol: float
+    ) -> None:
+        self.name, self.a, self.b, self.atol = name, a, b, atol
+        self.rtol = _ROUNDING if rtol is None else rtol
+        self.constants_exact = rtol is None
         self.compared: dict[Aspect, int] = {}
         self.volatile = 0
 
@@ -130,7 +137,9 @@ class _Sheets:
         self.compared["constant"] = len(positions)
         for position in positions:
             a, b = self.a.constants.get(position), self.b.constants.get(position)
-            if not _identical(a, b):
+            if not (
+                _identical(a, b) if self.constants_exact else _close(a, b, self.rtol, self.atol)
+            ):
                 yield self._at(position, "constant", _text(a), _text(b))
 
     def _values(self) -> Iterator[Difference]:
@@ -247,7 +256,8 @@ def _text(value: Value) -> str:
 
 
 def _font(bold: bool, italic: bool) -> str:
-    return " ".join(["bold"] * bold + ["italic"] * italic) or "upright"
+    words = [word for word, holds in (("bold", bold), ("italic", italic)) if holds]
+    return " ".join(words) or "upright"
 
 
 def _column(form: ColumnFormat) -> str:

@@ -70,6 +70,9 @@ class AdaptiveMaxPool2d(Layer):
             out[b, c, 0, 0] = max(x[b, c].reshape(-1).tolist())
         return out
 
+    def probe_window(self, input_shape: Shape) -> tuple[int, int]:
+        return (input_shape[1], input_shape[2])
+
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """The largest of the input's: MAX does not round."""
         return {"out": error.max(axis=(2, 3), keepdims=True)}

@@ -26,6 +26,10 @@ Cache = Any
 #: The unit roundoff of a double: the relative error of one correctly rounded operation.
 ROUNDOFF = 2.0**-53
 
+#: LibreOffice and Excel show a sum or difference as 0 where it is less than this part of
+#: its operands.
+SNAP = 2.0**-48
+
 #: How the cells of a tensor are arranged.
 #:
 #: planes: one plane a channel, downwards; vector: one column;
@@ -132,6 +136,14 @@ class Layer(ABC):
         """Settings for a recalculation with random numbers; those not given stay."""
         return {}
 
+    def probe_window(self, input_shape: Shape) -> tuple[int, int]:
+        """Height and width of the window of which a unit shows only the largest.
+
+        A check makes each unit of it the largest in turn. (1, 1) for layers that show all
+        that they read at once.
+        """
+        return (1, 1)
+
     def draw_noise(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
         """The random tensors that `forward` reads, without the batch; none by default."""
         return {}
@@ -186,10 +198,6 @@ class Layer(ABC):
 
         It must not be derived from `forward`: the check holds the two against each other.
         """
-
-    def multiplications(self, input_shape: Shape) -> int:
-        """Products of one forward pass of one sample."""
-        return 0
 
     @classmethod
     @abstractmethod

@@ -12,7 +12,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
-from .base import ROUNDOFF, Array, Border, Cache, Example, Layer, Params, Tensor, kaiming_uniform
+from .base import (
+    ROUNDOFF,
+    SNAP,
+    Array,
+    Border,
+    Cache,
+    Example,
+    Layer,
+    Params,
+    Tensor,
+    kaiming_uniform,
+)
 from .validation import flag, four_sides, pair, whole
 
 
@@ -198,10 +209,15 @@ class Conv2d(Layer):
         return out
 
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
-        """Twice (n + 1) roundoffs of the sum of the n absolute products."""
+        """Twice (n + 2) roundoffs of the sum of the n absolute products, bias included.
+
+        And where terms are joined by a plus sign, what a program may take for zero.
+        """
         magnitude = {name: np.abs(value) for name, value in params.items()}
         terms = prod(self._weight_shape[1:]) + 1
-        rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), magnitude)[0]
+        joined_terms = self.bias or self.in_channels > self.groups
+        part = 2 * (terms + 1) * ROUNDOFF + (SNAP if joined_terms else 0.0)
+        rounding = part * self.forward(np.abs(x), magnitude)[0]
         magnitude["bias"] = np.zeros(self.out_channels)
         return {"out": rounding + self.forward(error, magnitude)[0]}
 
@@ -236,10 +252,6 @@ class Conv2d(Layer):
                 terms.append((view.absolute(view.own["bias"].grids[o]),))
             formulas.append(CellFormulas("out", start, grid, joined("+", terms), view.array))
         return formulas
-
-    def multiplications(self, input_shape: Shape) -> int:
-        _, height, width = self.output_shape(input_shape)
-        return height * width * prod(self._weight_shape)
 
     @classmethod
     def examples(cls) -> list[Example]:

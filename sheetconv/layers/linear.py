@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
-from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor, kaiming_uniform
+from .base import ROUNDOFF, SNAP, Array, Cache, Example, Layer, Params, Tensor, kaiming_uniform
 from .validation import flag, whole
 
 
@@ -88,10 +88,14 @@ class Linear(Layer):
         return out
 
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
-        """Twice (n + 1) roundoffs of the sum of the n absolute products."""
+        """Twice (n + 2) roundoffs of the sum of the n absolute products, bias included.
+
+        And where terms are joined by a plus sign, what a program may take for zero.
+        """
         magnitude = {name: np.abs(value) for name, value in params.items()}
         terms = self.in_features + 1
-        rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), magnitude)[0]
+        part = 2 * (terms + 1) * ROUNDOFF + SNAP
+        rounding = part * self.forward(np.abs(x), magnitude)[0]
         return {"out": rounding + error @ magnitude["weight"].T}
 
     def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
@@ -117,9 +121,6 @@ class Linear(Layer):
                 terms.append((view.prefix(bias.sheet) + bias.cell(k, 0).a1,))
             formulas.append(CellFormulas("out", k, out.unit(k), joined("+", terms)))
         return formulas
-
-    def multiplications(self, input_shape: Shape) -> int:
-        return self.in_features * self.out_features
 
     @classmethod
     def examples(cls) -> list[Example]:

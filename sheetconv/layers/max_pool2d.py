@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..formulas import CellFormulas, Formula, View, joined
+from ..formulas import CellFormulas, Formula, Shape, View, joined
 from .base import Array, Cache, Example, Params
 from .pooling import Pool2d
 from .validation import pair
@@ -93,6 +93,9 @@ class MaxPool2d(Pool2d):
                 if 0 <= row < height and 0 <= column < width
             )
         return out
+
+    def probe_window(self, input_shape: Shape) -> tuple[int, int]:
+        return (self._span(0), self._span(1))
 
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """The largest of the window's: MAX does not round."""

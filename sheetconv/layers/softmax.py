@@ -83,6 +83,9 @@ class Softmax(Layer):
         out = shown / np.reshape(params.get("sum", total), (-1, 1))
         return {"largest": largest, "exp": exp, "sum": total, "out": out}
 
+    def probe_window(self, input_shape: Shape) -> tuple[int, int]:
+        return (input_shape[0], 1)
+
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """To first order: an exponential's is its own value times its argument's."""
         values = self.activations(x, params)

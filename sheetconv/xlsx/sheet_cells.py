@@ -1,7 +1,7 @@
 """The cells of a worksheet's XML, whichever way the XML is written.
 
 It owns what a cell is, how its stored text becomes a value, and the general parser by
-expat events. `package` has a faster way for the spelling that programs usually write,
+expat events. `reading` has a faster way for the spelling that programs usually write,
 and comes back here for every other.
 """
 
