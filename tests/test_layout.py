@@ -477,3 +477,25 @@ def test_automatic_titles_make_way_for_a_pinned_tensor() -> None:
     cells = {text.cell for text in layout.drawing.texts or ()}
     assert cells
     assert cells.isdisjoint({cell.a1 for cell in layout.placed["input"].grids[0].cells()})
+
+
+def test_drawn_padding_ends_inside_the_worksheet() -> None:
+    network = Sequential(Conv2d(1, 1, 3, padding=1, bias=False))
+    anchors = {"input": ("XEZ4",), "conv1.weight": ("B4",), "conv1.out": ("J4",)}
+    with pytest.raises(LayoutError, match="a worksheet has 1,048,576 and 16,384"):
+        lay_out(network, (1, 5, 5), Drawing(anchors=anchors, texts=()))
+
+
+def test_texts_and_anchors_of_another_worksheet_are_refused() -> None:
+    network = Sequential(Conv2d(1, 1, 3))
+    for drawing in (
+        Drawing(texts=(Text("other!C5", "hello"),)),
+        Drawing(anchors={"input": ("other!B4",)}),
+    ):
+        with pytest.raises(LayoutError, match="names another worksheet than 'network'"):
+            lay_out(network, (1, 5, 5), drawing)
+
+
+def test_a_network_that_draws_nothing_is_refused() -> None:
+    with pytest.raises(LayoutError, match="nothing to draw"):
+        lay_out(Sequential(Flatten()), (1, 5, 5))
