@@ -46,7 +46,7 @@ def main() -> None:
     print(f"python -c 'import numpy'                       {numpy:.2f} s")
     print(f"sheetconv build conv-example                   {build:.2f} s  {size:,} bytes")
     print(f"openpyxl, load the result                      {once:.2f} s  {once / build:.1f}x build")
-    print(f"sheetconv check, IronCalc and six probes       {check:.2f} s")
+    print(f"sheetconv check, IronCalc and its probes       {check:.2f} s")
     print(
         f"openpyxl, load formulas and values             {twice:.2f} s  {twice / check:.1f}x check"
     )

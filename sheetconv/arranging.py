@@ -30,20 +30,28 @@ from .overlaps import check_overlaps, grown
 
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 _GAP = 2  # blank columns between blocks
-_PLANE_WIDTH, _WEIGHT_WIDTH = 4.3, 5.6  # characters: 12.3 and -0.12
+_PLANE_WIDTH, _WEIGHT_WIDTH = 4.9, 5.6  # characters: -12.3 and -0.12
 # One decimal where it fits a narrow column, none where it would not. Programs take off the
 # sign of a section whose condition holds for negative numbers alone: it is written out.
 _ACTIVATION_FORMAT = "[>=100]0;[<0]-0.0;0.0"
 _WEIGHT_FORMAT = "0.00"
 
 
-def lay_out(network: Sequential, input_shape: Shape, drawing: Drawing | None = None) -> SheetLayout:
+def lay_out(
+    network: Sequential,
+    input_shape: Shape,
+    drawing: Drawing | None = None,
+    *,
+    signed_input: bool = False,
+) -> SheetLayout:
     """Give every tensor of a network its cells.
 
     Args:
         network: the layers.
         input_shape: (channels, height, width) of one image.
         drawing: what to pin and how to draw. Default: `Drawing()`.
+        signed_input: whether the image has negative numbers, which are then blue. Default
+            False.
 
     Raises:
         ShapeError: the layers do not fit each other or the input.
@@ -57,7 +65,7 @@ def lay_out(network: Sequential, input_shape: Shape, drawing: Drawing | None = N
     """
     drawing = drawing or Drawing()
     check_sheet_name(drawing.worksheet)
-    flow = _Flow(network, input_shape, drawing)
+    flow = _Flow(network, input_shape, drawing, signed_input)
     flow.run()
     layout = flow.finished()
     _check_limits(layout)
@@ -68,7 +76,9 @@ def lay_out(network: Sequential, input_shape: Shape, drawing: Drawing | None = N
 class _Flow:
     """The state of laying out one sheet: a cursor that moves right."""
 
-    def __init__(self, network: Sequential, input_shape: Shape, drawing: Drawing) -> None:
+    def __init__(
+        self, network: Sequential, input_shape: Shape, drawing: Drawing, signed_input: bool
+    ) -> None:
         self.network = network
         self.input_shape = input_shape
         self.drawing = drawing
@@ -80,6 +90,8 @@ class _Flow:
         self.texts: list[Text] = []
         self.scales: list[ColourScale] = []
         self.column = 1
+        #: Tensors that may hold negative numbers.
+        self.signed = {"input"} if signed_input else set[str]()
         self._check_names()
 
     def _check_names(self) -> None:
@@ -111,7 +123,15 @@ class _Flow:
         self._planes("input", image, (1, 1), "Input", ())
         for number, stage in enumerate(self.stages):
             self.moats[stage.out] = self._moat(number + 1)
+            self._find_sign(stage)
             self._stage(stage)
+
+    def _find_sign(self, stage: Stage) -> None:
+        nonnegative = stage.source not in self.signed
+        for name in (stage.name, *stage.fused):
+            nonnegative = self.network.layers[name].nonnegative(nonnegative)
+        if not nonnegative:
+            self.signed.add(stage.out)
 
     def _moat(self, number: int) -> Border:
         """What the stage of that number needs around its input."""
@@ -226,7 +246,8 @@ class _Flow:
         self._place(full, tensor, grids, _ACTIVATION_FORMAT)
         self._text(0, self.column, title, bold=True)
         self._text(1, self.column, " x ".join(map(str, tensor.shape)))
-        self.scales += [ColourScale((grid.bounds,), WHITE_TO_RED) for grid in grids]
+        colours = BLUE_WHITE_RED if full in self.signed else WHITE_TO_RED
+        self.scales += [ColourScale((grid.bounds,), colours) for grid in grids]
         past = moat.right + moat.past_right
         self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + _GAP
 

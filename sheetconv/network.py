@@ -196,7 +196,11 @@ class Sequential:
             elif not np.isfinite(arrays[name]).all():
                 problems.append(f"{name} holds NaN or infinity")
         if problems:
-            raise ShapeError("parameters do not fit the network: " + "; ".join(sorted(problems)))
+            hint = ""
+            if not own.keys() & state.keys() and len(own) == len(state):
+                hint = "; to go by order: dict(zip(net.state_dict(), state.values()))"
+            listed = "; ".join(sorted(problems))
+            raise ShapeError(f"parameters do not fit the network: {listed}{hint}")
         for name, array in arrays.items():
             layer, _, key = name.rpartition(".")
             self.params[layer][key] = array

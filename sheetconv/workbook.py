@@ -200,7 +200,8 @@ class _Prepared:
     def __init__(self, sheet: NetworkSheet, seed: int) -> None:
         self.sheet = sheet
         image = _as_image(sheet.image)
-        self.layout = lay_out(sheet.network, image.shape, sheet.drawing)
+        signed = bool((image < 0).any())
+        self.layout = lay_out(sheet.network, image.shape, sheet.drawing, signed_input=signed)
         tensors = {"input": image, **sheet.network.state_dict()}
         for name, noise in sheet.network.draw_noise(image.shape, seed).items():
             tensors |= {f"{name}.{key}": value for key, value in noise.items()}

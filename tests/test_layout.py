@@ -499,3 +499,16 @@ def test_texts_and_anchors_of_another_worksheet_are_refused() -> None:
 def test_a_network_that_draws_nothing_is_refused() -> None:
     with pytest.raises(LayoutError, match="nothing to draw"):
         lay_out(Sequential(Flatten()), (1, 5, 5))
+
+
+def test_planes_that_may_be_negative_are_blue_below_zero() -> None:
+    network = Sequential(Conv2d(1, 1, 3), MaxPool2d(2), ReLU(), Flatten(), Linear(1, 2), Softmax())
+    drawing = Drawing(fuse=False)
+    for signed in (False, True):
+        layout = lay_out(network, (1, 5, 5), drawing, signed_input=signed)
+        colours = {scale.ranges[0]: len(scale.colours) for scale in layout.colour_scales}
+        found = {
+            name: colours[layout.placed[name].grids[0].bounds]
+            for name in ("input", "conv1.out", "maxpool1.out", "relu1.out", "dense1.out")
+        }
+        assert list(found.values()) == [3 if signed else 2, 3, 3, 2, 3]

@@ -78,6 +78,9 @@ class AdaptiveAvgPool2d(Layer):
             for c, start, grid in view.planes("out")
         ]
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return input_nonnegative
+
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.array([[[1.0, 5, 2], [4, 2, -2]], [[-7, -9, -3], [-5, -6, -6]]])

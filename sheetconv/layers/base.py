@@ -192,6 +192,10 @@ class Layer(ABC):
         """Rows and columns between units of an *aligned* output: the stride."""
         return (1, 1)
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        """Whether no output can be negative, given whether no input can: for the colours."""
+        return False
+
     @abstractmethod
     def formulas(self, view: View) -> list[CellFormulas]:
         """The formula of every formula tensor.

@@ -182,6 +182,9 @@ class Dropout(Layer):
             ]
         return formulas
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return input_nonnegative
+
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.array([[[1.0, 2.0], [3.0, -4.0]]])

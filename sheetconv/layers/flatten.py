@@ -60,6 +60,9 @@ class Flatten(Layer):
     def formulas(self, view: View) -> list[CellFormulas]:
         return []
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return input_nonnegative
+
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.arange(12.0).reshape(2, 2, 3)

@@ -69,6 +69,9 @@ class LeakyReLU(Elementwise):
     def wrap(self, expression: Formula) -> Formula:
         return ("MAX(", *expression, f",{self.negative_slope!r}*(", *expression, "))")
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return input_nonnegative
+
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.array([[[-1.5, 2.25], [0.0, -3.0]]])

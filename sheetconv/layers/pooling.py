@@ -111,5 +111,8 @@ class Pool2d(Layer):
         past = (self._past(1, width), self._past(0, height))
         return Border(pw, pw, ph, ph, past[0], past[1], self._border_counts, self._border_counts)
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return input_nonnegative
+
     def steps(self) -> tuple[int, int]:
         return self._stride

@@ -53,6 +53,9 @@ class ReLU(Elementwise):
     def wrap(self, expression: Formula) -> Formula:
         return ("MAX(0,", *expression, ")")
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return True
+
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.array([[[-1.5, 2.25], [0.0, -3.0]]])

@@ -57,6 +57,9 @@ class Sigmoid(Elementwise):
     def wrap(self, expression: Formula) -> Formula:
         return ("1/(1+EXP(MIN(-(", *expression, "),700)))")
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return True
+
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.array([[[0.0, 2.0], [-1.5, -800.0]]])

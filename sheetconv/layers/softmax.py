@@ -125,6 +125,9 @@ class Softmax(Layer):
             formulas.append(CellFormulas("exp", k, own["exp"].unit(k), (text,)))
         return formulas
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return True
+
     @classmethod
     def examples(cls) -> list[Example]:
         return [

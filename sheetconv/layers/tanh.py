@@ -54,6 +54,9 @@ class Tanh(Elementwise):
     def wrap(self, expression: Formula) -> Formula:
         return ("TANH(", *expression, ")")
 
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return input_nonnegative
+
     @classmethod
     def examples(cls) -> list[Example]:
         x = np.array([[[0.0, 0.5], [-1.5, 40.0]]])
