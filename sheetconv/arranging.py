@@ -243,10 +243,11 @@ class _Flow:
         anchors = self._anchor(full, [(row, column) for row in rows])
         sheet = self.drawing.worksheet
         grids = [Grid(sheet, row, col, height, width, *steps) for row, col in anchors]
-        self._place(full, tensor, grids, _ACTIVATION_FORMAT)
+        param = tensor.role is Role.PARAM
+        self._place(full, tensor, grids, _WEIGHT_FORMAT if param else _ACTIVATION_FORMAT)
         self._text(0, self.column, title, bold=True)
         self._text(1, self.column, " x ".join(map(str, tensor.shape)))
-        colours = BLUE_WHITE_RED if full in self.signed else WHITE_TO_RED
+        colours = BLUE_WHITE_RED if param or full in self.signed else WHITE_TO_RED
         self.scales += [ColourScale((grid.bounds,), colours) for grid in grids]
         past = moat.right + moat.past_right
         self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + _GAP
@@ -303,7 +304,7 @@ class _Flow:
 
     def _single(self, full: str, tensor: Tensor) -> None:
         self._text(_TOP, self.column, tensor.label)
-        self._cells(full, tensor, [(_TOP, self.column + 1)])
+        self._cells(full, tensor, [(_TOP + 1, self.column)])
         self.column = self.placed[full].grids[0].column + 1 + _GAP
 
     def _cells(self, full: str, tensor: Tensor, chosen: list[tuple[int, int]]) -> None:
