@@ -62,7 +62,8 @@ def build(template: str, output: Path | None, formulas: str | None, seed: int, f
 
     from .drawing import FormulaStyle
     from .template import load_template
-    from .workbook import NetworkSheet, build_workbook
+    from .workbook import build_workbook
+    from .worksheet import NetworkSheet
 
     loaded = load_template(template)
     target = output or Path(f"{loaded.name}.xlsx")

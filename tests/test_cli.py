@@ -26,7 +26,8 @@ from sheetconv.checking import check
 from sheetconv.checking.report import frame
 from sheetconv.diff import diff
 from sheetconv.template import load_template
-from sheetconv.workbook import NetworkSheet, build_workbook
+from sheetconv.workbook import build_workbook
+from sheetconv.worksheet import NetworkSheet
 
 SMALL = """\
 format = 1

@@ -26,7 +26,8 @@ from sheetconv.diff import diff
 from sheetconv.diff.snapshot import SheetFacts, Style, snapshot
 from sheetconv.drawing import FormulaStyle
 from sheetconv.template import load_template
-from sheetconv.workbook import BuiltWorkbook, NetworkSheet, build_workbook
+from sheetconv.workbook import BuiltWorkbook, build_workbook
+from sheetconv.worksheet import NetworkSheet
 from sheetconv.xlsx import sheet_parts
 
 GOLDEN = Path(__file__).parent / "golden" / "conv-example.json"

@@ -22,7 +22,8 @@ from sheetconv.errors import ShapeError
 from sheetconv.formulas import CellFormulas, Formula, Placed, Role, View
 from sheetconv.layers import LAYERS, Example, Layer, layer_from_config
 from sheetconv.layers.base import Array, Cache, Params
-from sheetconv.workbook import NetworkSheet, build_workbook
+from sheetconv.workbook import build_workbook
+from sheetconv.worksheet import NetworkSheet
 
 EXAMPLES = [
     pytest.param(example, id=f"{name}-{number}")

@@ -12,7 +12,8 @@ from openxml_audit import OpenXmlValidator
 import sheetconv as sc
 from sheetconv.drawing import Drawing
 from sheetconv.template import load_template, template_names
-from sheetconv.workbook import NetworkSheet, build_workbook
+from sheetconv.workbook import build_workbook
+from sheetconv.worksheet import NetworkSheet
 
 
 def findings(path: Path) -> list[str]:

@@ -33,7 +33,8 @@ from sheetconv.sheet_writer import (
     SheetContent,
     number_text,
 )
-from sheetconv.workbook import NetworkSheet, build_workbook
+from sheetconv.workbook import build_workbook
+from sheetconv.worksheet import NetworkSheet
 
 deterministic = settings(derandomize=True, deadline=None, max_examples=60)
 

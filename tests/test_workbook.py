@@ -19,7 +19,8 @@ from sheetconv.description import HEADING, from_rows
 from sheetconv.drawing import Columns, Drawing, Fill, Style, Text
 from sheetconv.errors import LayoutError, ShapeError, SheetconvError, WorkbookError
 from sheetconv.sheet_writer import CellWorksheet
-from sheetconv.workbook import NetworkSheet, build_workbook
+from sheetconv.workbook import build_workbook
+from sheetconv.worksheet import NetworkSheet
 
 IMAGE = np.random.default_rng(0).normal(size=(6, 6))
 

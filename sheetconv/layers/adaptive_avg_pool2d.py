@@ -7,13 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..formulas import CellFormulas, Shape, View
-from .base import ROUNDOFF, Array, Cache, Example, Layer, Params
+from .base import ROUNDOFF, Array, Cache, Example, Params
+from .pooling import GlobalPool2d
 
 
 @dataclass(frozen=True)
-class AdaptiveAvgPool2d(Layer):
+class AdaptiveAvgPool2d(GlobalPool2d):
     """The mean of each plane.
 
     ::
@@ -39,17 +38,8 @@ class AdaptiveAvgPool2d(Layer):
     output_size: int
 
     title: ClassVar[str] = "Global avgpool"
+    function: ClassVar[str] = "AVERAGE"
     stem: ClassVar[str] = "global_avgpool"
-
-    def __post_init__(self) -> None:
-        if self.output_size not in (1, (1, 1)):
-            raise ShapeError(f"AdaptiveAvgPool2d: output_size is {self.output_size!r}: expected 1")
-        self.set("output_size", 1)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 3:
-            raise self.refuse_input(input_shape, "(channels, height, width)")
-        return (input_shape[0], 1, 1)
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         return x.mean(axis=(2, 3), keepdims=True), x.shape
@@ -71,15 +61,6 @@ class AdaptiveAvgPool2d(Layer):
         terms = x.shape[2] * x.shape[3]
         rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), params)[0]
         return {"out": rounding + self.forward(error, params)[0]}
-
-    def formulas(self, view: View) -> list[CellFormulas]:
-        return [
-            CellFormulas("out", start, grid, (f"AVERAGE({view.relative(view.input.grids[c])})",))
-            for c, start, grid in view.planes("out")
-        ]
-
-    def nonnegative(self, input_nonnegative: bool) -> bool:
-        return input_nonnegative
 
     @classmethod
     def examples(cls) -> list[Example]:

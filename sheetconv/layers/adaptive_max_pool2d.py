@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..formulas import CellFormulas, Shape, View
-from .base import Array, Cache, Example, Layer, Params
+from ..formulas import Shape
+from .base import Array, Cache, Example, Params
+from .pooling import GlobalPool2d
 
 
 @dataclass(frozen=True)
-class AdaptiveMaxPool2d(Layer):
+class AdaptiveMaxPool2d(GlobalPool2d):
     """The maximum of each plane.
 
     ::
@@ -39,17 +39,8 @@ class AdaptiveMaxPool2d(Layer):
     output_size: int
 
     title: ClassVar[str] = "Global maxpool"
+    function: ClassVar[str] = "MAX"
     stem: ClassVar[str] = "global_maxpool"
-
-    def __post_init__(self) -> None:
-        if self.output_size not in (1, (1, 1)):
-            raise ShapeError(f"AdaptiveMaxPool2d: output_size is {self.output_size!r}: expected 1")
-        self.set("output_size", 1)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 3:
-            raise self.refuse_input(input_shape, "(channels, height, width)")
-        return (input_shape[0], 1, 1)
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         return x.max(axis=(2, 3), keepdims=True), x
@@ -76,15 +67,6 @@ class AdaptiveMaxPool2d(Layer):
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """The largest of the input's: MAX does not round."""
         return {"out": error.max(axis=(2, 3), keepdims=True)}
-
-    def formulas(self, view: View) -> list[CellFormulas]:
-        return [
-            CellFormulas("out", start, grid, (f"MAX({view.relative(view.input.grids[c])})",))
-            for c, start, grid in view.planes("out")
-        ]
-
-    def nonnegative(self, input_nonnegative: bool) -> bool:
-        return input_nonnegative
 
     @classmethod
     def examples(cls) -> list[Example]:

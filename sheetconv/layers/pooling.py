@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
-from ..formulas import Shape
+from ..formulas import CellFormulas, Shape, View
 from .base import Array, Border, Layer
 from .validation import flag, pair
 
@@ -116,3 +118,37 @@ class Pool2d(Layer):
 
     def steps(self) -> tuple[int, int]:
         return self._stride
+
+
+class GlobalPool2d(Layer):
+    """A layer whose units each read one whole plane: (N, C, H, W) becomes (N, C, 1, 1).
+
+    Subclasses are dataclasses with the field `output_size`, which is 1.
+    """
+
+    output_size: int
+    #: Excel's function of the plane.
+    function: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if self.output_size not in (1, (1, 1)):
+            raise ShapeError(
+                f"{type(self).__name__}: output_size is {self.output_size!r}: expected 1"
+            )
+        self.set("output_size", 1)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise self.refuse_input(input_shape, "(channels, height, width)")
+        return (input_shape[0], 1, 1)
+
+    def nonnegative(self, input_nonnegative: bool) -> bool:
+        return input_nonnegative
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        return [
+            CellFormulas(
+                "out", start, grid, (f"{self.function}({view.relative(view.input.grids[c])})",)
+            )
+            for c, start, grid in view.planes("out")
+        ]

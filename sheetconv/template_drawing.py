@@ -1,0 +1,125 @@
+"""The part of a template that says how its network is drawn: `[networks.drawing]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from .drawing import Columns, Drawing, Fill, Style, Text
+from .toml_table import Table
+
+_T = TypeVar("_T")
+
+
+def read_drawing(table: Table, worksheet: str) -> Drawing:
+    """The drawing that a table describes; its keys are the fields of `Drawing`.
+
+    Raises:
+        TemplateError: a key is unknown, or a value is not one that the field takes.
+    """
+    values: dict[str, Any] = {"worksheet": worksheet}
+    values["formulas"] = table.choice("formulas", ("sumproduct", "array"), "sumproduct")
+    values["border"] = table.choice("border", ("drawn", "blank"), "drawn")
+    values["fuse"] = table.get("fuse", bool, "true or false", True)
+    aligned = table.get("aligned", list, "a list of layer names", []) or []
+    if not all(isinstance(name, str) for name in aligned):
+        raise table.error("aligned", aligned, "a list of layer names")
+    values["aligned"] = frozenset(aligned)
+    values["anchors"] = _mapping(table, "anchors", _anchors)
+    values["number_formats"] = _mapping(table, "number_formats", _number_format)
+    styles = table.table("styles")
+    values["styles"] = {
+        name: _style(Table(item, table.file, f"{styles.where}.{name}"))
+        for name, item in styles.content.items()
+    }
+    if "texts" in table.content:
+        values["texts"] = tuple(_text(item) for item in table.tables("texts"))
+    if "colour_scales" in table.content:
+        scales = table.need("colour_scales", list, "a list of ranges")
+        if not all(isinstance(item, str) and item.strip() for item in scales):
+            raise table.error("colour_scales", scales, 'a list of ranges such as "A2:AB29"')
+        values["colour_scales"] = tuple(scales)
+    if "columns" in table.content:
+        values["columns"] = tuple(_columns(item) for item in table.tables("columns"))
+    for key in ("default_width", "row_height"):
+        values[key] = table.get(key, float, "a number")
+        if values[key] is not None and not 0 < values[key] < 256:
+            raise table.error(key, values[key], "a number between 0 and 256")
+    values["fills"] = tuple(
+        Fill(item.need("ranges", str, "ranges"), _style(item, {"ranges"}))
+        for item in table.tables("fills")
+    )
+    merges = table.get("merges", list, "a list of ranges", []) or []
+    if not all(isinstance(item, str) for item in merges):
+        raise table.error("merges", merges, "a list of ranges")
+    values["merges"] = tuple(merges)
+    default_freeze = Drawing.__dataclass_fields__["freeze"].default
+    values["freeze"] = table.get("freeze", str, "a cell, or an empty text", default_freeze) or None
+    values["zoom"] = table.get("zoom", int, "a whole number from 10 to 400", 100)
+    if not 10 <= values["zoom"] <= 400:
+        raise table.error("zoom", values["zoom"], "a whole number from 10 to 400")
+    table.finish()
+    return Drawing(**values)
+
+
+def _mapping(table: Table, key: str, read: Callable[[Table, str], _T]) -> Mapping[str, _T]:
+    inner = table.table(key)
+    return {name: read(inner, name) for name in inner.content}
+
+
+def _anchors(table: Table, key: str) -> tuple[str, ...]:
+    cells = table.need(key, list, "a list of cells")
+    if not cells or not all(isinstance(cell, str) for cell in cells):
+        raise table.error(key, cells, 'a list of cells such as ["AH3", "AH32"]')
+    return tuple(cells)
+
+
+def _number_format(table: Table, key: str) -> str:
+    return table.need(key, str, "an Excel number format")
+
+
+def _style(table: Table, besides: set[str] | None = None) -> Style:
+    values: dict[str, Any] = {}
+    for field in fields(Style):
+        if field.name in ("bold", "italic"):
+            values[field.name] = table.get(field.name, bool, "true or false", False)
+        elif field.name in table.content:
+            values[field.name] = table.need(field.name, str, "a text")
+        else:
+            table.asked.append(field.name)
+    for key in ("colour", "fill"):
+        if key in values and not _is_colour(values[key]):
+            raise table.error(key, values[key], 'a colour such as "#F8696B"')
+    if values.get("align", "left") not in ("left", "center", "right"):
+        raise table.error("align", values["align"], "left, center or right")
+    table.asked += sorted(besides or ())
+    table.finish()
+    return Style(**values)
+
+
+def _is_colour(text: str) -> bool:
+    return (
+        len(text) == 7 and text[0] == "#" and all(c in "0123456789abcdefABCDEF" for c in text[1:])
+    )
+
+
+def _text(table: Table) -> Text:
+    cell, text = table.need("cell", str, "a cell"), table.need("text", str, "a text")
+    return Text(cell, text, _style(table, {"cell", "text"}))
+
+
+def _columns(table: Table) -> Columns:
+    columns = Columns(
+        table.need("columns", str, "columns such as A:AB"),
+        table.need("width", float, "a number of characters"),
+        table.get("hidden", bool, "true or false", False) or False,
+        table.get("outline", int, "a whole number from 0 to 7", 0) or 0,
+        table.get("collapsed", bool, "true or false", False) or False,
+    )
+    if not 0 <= columns.outline <= 7:
+        raise table.error("outline", columns.outline, "a whole number from 0 to 7")
+    if not 0 <= columns.width <= 255:
+        raise table.error("width", columns.width, "a number from 0 to 255")
+    table.finish()
+    return columns

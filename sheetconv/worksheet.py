@@ -1,0 +1,259 @@
+"""One worksheet: its layout and values, as bands of cells with their looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .arranging import lay_out
+from .cells import MAX_TEXT, Grid, Range, parse_cell, parse_range
+from .drawing import Drawing, Style
+from .errors import LayoutError, ShapeError
+from .evaluate import evaluate
+from .formulas import can_share
+from .layers.base import Array
+from .layout import (
+    ColourScale,
+    SheetLayout,
+    border_style,
+    column_span,
+    stage_formulas,
+)
+from .network import Sequential
+from .sheet_writer import (
+    BlankBand,
+    CellWorksheet,
+    ColumnWidth,
+    FormulaBand,
+    NumberBand,
+    SheetContent,
+    TextBand,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSheet:
+    """One network to be drawn on a worksheet of its own.
+
+    Attributes:
+        network: the layers and their parameters.
+        image: (height, width) for one channel, or (channels, height, width).
+        drawing: how. Default: `Drawing()`.
+    """
+
+    network: Sequential
+    image: Array
+    drawing: Drawing = field(default_factory=Drawing)
+
+
+class PreparedSheet:
+    """A sheet whose layout and values are known, so that only writing can still fail."""
+
+    def __init__(self, sheet: NetworkSheet, seed: int) -> None:
+        self.sheet = sheet
+        image = _as_image(sheet.image)
+        signed = bool((image < 0).any())
+        self.layout = lay_out(sheet.network, image.shape, sheet.drawing, signed_input=signed)
+        tensors = {"input": image, **sheet.network.state_dict()}
+        for name, noise in sheet.network.draw_noise(image.shape, seed).items():
+            tensors |= {f"{name}.{key}": value for key, value in noise.items()}
+        for name, layer in sheet.network:
+            tensors |= {f"{name}.{key}": value for key, value in layer.settings().items()}
+        self._check(tensors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.values = tensors | evaluate(sheet.network, self.layout, tensors)
+        self._check(self.values)
+        self.formulas = [
+            (stage, item)
+            for stage in self.layout.stages
+            for item in stage_formulas(
+                sheet.network, stage, self.layout.placed, self.layout.drawing
+            )
+        ]
+
+    def _check(self, values: Mapping[str, Array]) -> None:
+        for name, placed in self.layout.placed.items():
+            if name not in values:
+                continue
+            value = values[name]
+            if value.shape != placed.shape:
+                raise ShapeError(
+                    f"{name} has shape {value.shape}: the network draws {placed.shape}"
+                )
+            if not np.isfinite(value).all():
+                raise ShapeError(
+                    f"{name} holds NaN or infinity, which no cell can hold: scale the image "
+                    "or the weights"
+                )
+
+    def count(self, *, formulas: bool) -> int:
+        return sum(
+            placed.size
+            for placed in self.layout.placed.values()
+            if placed.role.is_formula == formulas
+        )
+
+
+def _as_image(image: Array) -> Array:
+    try:
+        array = np.asarray(image, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError("the image is not an array of numbers") from None
+    if array.ndim == 2:
+        array = array[np.newaxis]
+    if array.ndim not in (1, 3) or array.size == 0:
+        raise ShapeError(
+            f"the image has shape {array.shape}: expected (height, width) or "
+            "(channels, height, width)"
+        )
+    return array
+
+
+class Looks:
+    """Cell formats by style, made once each."""
+
+    def __init__(self, book: Any) -> None:
+        self._book = book
+        self._index: dict[Style, int] = {Style(): 0}
+        # Format 0 has to exist before any other.
+        book.add_format()._get_xf_index()
+
+    def index(self, style: Style) -> int:
+        if style not in self._index:
+            properties: dict[str, Any] = {}
+            for key, value in asdict(style).items():
+                name = {"colour": "font_color", "fill": "bg_color", "number_format": "num_format"}
+                if value not in (None, False, "General"):
+                    properties[name.get(key, key)] = value
+            self._index[style] = self._book.add_format(properties)._get_xf_index()
+        return self._index[style]
+
+
+def write_sheet(book: Any, item: PreparedSheet, looks: Looks, progress: Any) -> None:
+    """Add a worksheet to an XlsxWriter workbook.
+
+    Args:
+        book: the workbook.
+        item: what to write.
+        looks: the workbook's cell formats.
+        progress: called with the number of cells after each row, or None.
+
+    Raises:
+        LayoutError: texts, widths or merges of the drawing collide.
+    """
+    layout, drawing = item.layout, item.layout.drawing
+    sheet = book.add_worksheet(drawing.worksheet, worksheet_class=CellWorksheet)
+    content = SheetContent(
+        default_width=drawing.default_width, row_height=drawing.row_height, progress=progress
+    )
+    _add_numbers(content, item, looks)
+    _add_formulas(content, item, looks)
+    _add_borders(content, layout, looks)
+    for text in drawing.texts or ():
+        cell = parse_cell(text.cell, drawing.worksheet)
+        if len(text.text) > MAX_TEXT:
+            raise LayoutError(
+                f"the text at {text.cell} has {len(text.text):,} characters, and a cell takes "
+                f"{MAX_TEXT:,}: shorten it"
+            )
+        grid = Grid(cell.sheet, cell.row, cell.column, 1, 1)
+        index = sheet.str_table._get_shared_string_index(text.text)
+        content.bands.append(TextBand(grid, text.text, looks.index(text.style), index))
+    for fill in drawing.fills:
+        for text_range in fill.ranges.split():
+            content.bands.append(
+                BlankBand(
+                    _as_grid(parse_range(text_range, drawing.worksheet)), looks.index(fill.style)
+                )
+            )
+    for columns in drawing.columns or ():
+        first, last = column_span(columns)
+        if any(other.first <= last and first <= other.last for other in content.columns):
+            raise LayoutError(f"columns {columns.columns} are given two widths: give one")
+        content.columns.append(
+            ColumnWidth(
+                first, last, columns.width, columns.hidden, columns.outline, columns.collapsed
+            )
+        )
+    for scale in layout.colour_scales:
+        _add_colour_scale(sheet, scale)
+    merged: list[Range] = []
+    for text_range in drawing.merges:
+        area = parse_range(text_range, drawing.worksheet)
+        if area.height * area.width == 1 or any(area.overlaps(other) for other in merged):
+            raise LayoutError(
+                f"{text_range} cannot be merged: it is one cell, or part of another merged range"
+            )
+        merged.append(area)
+        sheet.merge.append([area.row, area.column, area.last_row, area.last_column])
+    if drawing.freeze is not None:
+        cell = parse_cell(drawing.freeze, drawing.worksheet)
+        sheet.freeze_panes(cell.row, cell.column)
+    sheet.set_zoom(drawing.zoom)
+    # On paper, one page wide.
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.prepare(content)
+
+
+def _as_grid(area: Range) -> Grid:
+    return Grid(area.sheet, area.row, area.column, area.height, area.width)
+
+
+def _add_numbers(content: SheetContent, item: PreparedSheet, looks: Looks) -> None:
+    for name, placed in item.layout.placed.items():
+        if placed.role.is_formula:
+            continue
+        style = looks.index(item.layout.styles[name])
+        for grid, values in _by_grid(item.values[name], placed.grids):
+            content.bands.append(NumberBand(grid, values, style))
+
+
+def _by_grid(values: Array, grids: Sequence[Grid]) -> list[tuple[Grid, Array]]:
+    flat = values.reshape(-1)
+    out, start = [], 0
+    for grid in grids:
+        out.append((grid, flat[start : start + grid.size].reshape(grid.height, grid.width)))
+        start += grid.size
+    return out
+
+
+def _add_formulas(content: SheetContent, item: PreparedSheet, looks: Looks) -> None:
+    sharing = item.layout.drawing.formulas == "sumproduct"
+    shared = 0
+    for stage, cells in item.formulas:
+        name = f"{stage.name}.{cells.tensor}"
+        grid = cells.grid
+        flat = item.values[name].reshape(-1)
+        values = flat[cells.start : cells.start + grid.size].reshape(grid.height, grid.width)
+        style = looks.index(item.layout.styles[name])
+        number = None
+        if sharing and can_share(cells):
+            number, shared = shared, shared + 1
+        content.bands.append(FormulaBand(cells, values, style, number))
+
+
+def _add_borders(content: SheetContent, layout: SheetLayout, looks: Looks) -> None:
+    style = looks.index(border_style(layout.drawing))
+    for border in layout.borders:
+        grid = _as_grid(border.area)
+        if border.zeros:
+            content.bands.append(NumberBand(grid, np.zeros((grid.height, grid.width)), style))
+        else:
+            content.bands.append(BlankBand(grid, style))
+
+
+def _add_colour_scale(sheet: Any, scale: ColourScale) -> None:
+    first = scale.ranges[0]
+    names = ("min_color", "mid_color", "max_color")
+    options: dict[str, Any] = {"multi_range": " ".join(area.a1 for area in scale.ranges)}
+    if len(scale.colours) == 3:
+        options |= {"type": "3_color_scale", "mid_type": "num", "mid_value": 0}
+        options |= dict(zip(names, scale.colours, strict=True))
+    else:
+        options |= {"type": "2_color_scale"}
+        options |= dict(zip((names[0], names[2]), scale.colours, strict=True))
+    sheet.conditional_format(first.row, first.column, first.last_row, first.last_column, options)
