@@ -2,7 +2,7 @@
 
 Exit codes: 0 for success; 1 where a check or comparison found differences; 2 for a
 mistake in the call or an input that cannot be used, in one line on standard error;
-130 when interrupted.
+130 when interrupted; 70 for a fault of sheetconv's own, with a traceback.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -234,3 +235,7 @@ def main() -> None:
         # The reader of a pipe went away, as `head` does; keep Python from saying so again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception:
+        # A fault of sheetconv's own must not look like the answer that cells are wrong.
+        traceback.print_exc()
+        sys.exit(70)

@@ -555,6 +555,19 @@ def test_book_resaved_by_libreoffice(
     assert result.sources[0] == "cached values"
 
 
+@pytest.mark.usefixtures("libreoffice")
+def test_small_numbers_resaved_by_libreoffice(tmp_path: Path) -> None:
+    """It saves 15 digits, and on loading calculates some cells anew and others not."""
+    rng = np.random.default_rng(3)
+    network = sc.Sequential(
+        sc.Conv2d(1, 16, 3, padding=1), sc.ReLU(), sc.MaxPool2d(2), sc.Flatten(), sc.Linear(576, 3)
+    )
+    sc.build(network, tmp_path / "small.xlsx", image=rng.random((12, 12)) / 300)
+    result = check(resave_in_libreoffice(tmp_path / "small.xlsx", tmp_path), (), probes=0)
+    assert result.ok, result.wrong
+    assert any("15 digits" in note for note in result.notes)
+
+
 def resave_in_libreoffice(path: Path, folder: Path) -> Path:
     target = folder / "resaved"
     subprocess.run(

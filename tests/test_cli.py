@@ -22,6 +22,7 @@ from openpyxl import Workbook
 from planting import opened, spliced
 
 import sheetconv
+from sheetconv import cli
 from sheetconv.checking import check
 from sheetconv.checking.report import frame
 from sheetconv.diff import diff
@@ -461,3 +462,16 @@ def test_every_command_loads_only_what_it_uses(
         check=True,
     )
     assert done.stdout.splitlines()[-1].split()[1:] == list(needed)
+
+
+def test_a_fault_of_its_own_is_no_answer_about_cells(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 70
+    assert "RuntimeError: unforeseen" in capsys.readouterr().err
