@@ -6,15 +6,15 @@ column A from A2, in pieces that each fit in a cell.
 
 ::
 
-    {"format": 1, "sheetconv": "0.1.0", "networks": [
+    {"format": 2, "sheetconv": "0.1.0", "networks": [
       {"worksheet": "conv-example", "formulas": "array", "fuse": true,
-       "input_shape": [1, 28, 28],
+       "input_shape": [1, 28, 28], "batch": 1,
        "layers": [{"name": "conv1", "type": "Conv2d", "in_channels": 1, ...}, ...],
-       "tensors": {"conv1.out": {"shape": [2, 26, 26], "role": "output",
+       "tensors": {"conv1.out": {"shape": [1, 2, 26, 26], "role": "output",
                                  "grids": [["AH3", 26, 26, 1, 1], ["AH32", 26, 26, 1, 1]]}}}]}
 
-A grid is its first cell, height and width in units, and rows and columns from one unit
-to the next.
+A grid is its first cell, with the worksheet's name where it is another than the network's;
+height and width in units; and rows and columns from one unit to the next.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from .cells import MAX_COLUMNS, MAX_ROWS, Grid, parse_cell
 from .drawing import Drawing
 from .errors import CheckError, LayoutError, SheetconvError
 from .formulas import Placed, Role, Shape
+from .frames import frame_grids
 from .layers import Layer, layer_from_config
-from .layers.base import Arrangement, Tensor
-from .layout import SheetLayout, stages_of
+from .layers.base import Arrangement, Border, Tensor
+from .layout import Layout, stages_of
 from .network import Sequential
 
 SHEET = "sheetconv"
 HEADING = "The networks of this workbook, for `sheetconv check`. Do not edit."
-FORMAT = 1
+FORMAT = 2
 
 # Excel takes 32,767 characters in a cell.
 _PIECE = 30_000
@@ -52,15 +53,15 @@ class Described:
     """
 
     network: Sequential
-    layout: SheetLayout
+    layout: Layout
 
     @property
     def worksheet(self) -> str:
-        """The name of its worksheet."""
+        """The name of its first worksheet."""
         return self.layout.drawing.worksheet
 
 
-def to_rows(networks: Iterable[tuple[Sequential, SheetLayout]], version: str) -> list[str]:
+def to_rows(networks: Iterable[tuple[Sequential, Layout]], version: str) -> list[str]:
     """The texts of column A of the hidden worksheet, from A1 downwards."""
     content = {
         "format": FORMAT,
@@ -71,25 +72,37 @@ def to_rows(networks: Iterable[tuple[Sequential, SheetLayout]], version: str) ->
     return [HEADING, *(text[i : i + _PIECE] for i in range(0, len(text), _PIECE))]
 
 
-def _network_to_json(network: Sequential, layout: SheetLayout) -> dict[str, Any]:
+def _network_to_json(network: Sequential, layout: Layout) -> dict[str, Any]:
     return {
         "worksheet": layout.drawing.worksheet,
         "formulas": layout.drawing.formulas,
         "fuse": layout.drawing.fuse,
         "input_shape": list(layout.input_shape),
+        "batch": layout.batch,
         "layers": [{"name": name, **layer.config()} for name, layer in network],
         "tensors": {
             name: {
                 "shape": list(placed.shape),
                 "role": placed.role.value,
                 "grids": [
-                    [grid.cell(0, 0).a1, grid.height, grid.width, grid.row_step, grid.column_step]
+                    [
+                        _first(grid, layout.drawing.worksheet),
+                        grid.height,
+                        grid.width,
+                        grid.row_step,
+                        grid.column_step,
+                    ]
                     for grid in placed.grids
                 ],
             }
             for name, placed in layout.placed.items()
         },
     }
+
+
+def _first(grid: Grid, worksheet: str) -> str:
+    cell = grid.cell(0, 0)
+    return cell.a1 if cell.sheet == worksheet else str(cell)
 
 
 def from_rows(rows: Sequence[str], where: str) -> list[Described]:
@@ -139,12 +152,13 @@ def _network_from_json(item: dict[str, Any]) -> Described:
         for config in item["layers"]
     ]
     input_shape = _counts(item["input_shape"])
-    _check_size(layers, input_shape)
+    (batch,) = _counts([item["batch"]])
+    _check_size(layers, input_shape, batch)
     network = Sequential(*layers)
     drawing = Drawing(worksheet=sheet, formulas=formulas, fuse=bool(fuse))
     placed = {name: _placed(tensor, sheet) for name, tensor in item["tensors"].items()}
     stages = stages_of(network, input_shape, drawing.fuse)
-    layout = SheetLayout(drawing, input_shape, stages, placed, {}, (), ())
+    layout = Layout(drawing, input_shape, batch, stages, placed, {})
     _check_placed(network, layout)
     return Described(network, layout)
 
@@ -161,46 +175,52 @@ def _placed(tensor: dict[str, Any], sheet: str) -> Placed:
     for first, *numbers in tensor["grids"]:
         cell = parse_cell(first)
         height, width, row_step, column_step = _counts(numbers)
-        grid = Grid(sheet, cell.row, cell.column, height, width, row_step, column_step)
+        grid = Grid(
+            cell.sheet or sheet, cell.row, cell.column, height, width, row_step, column_step
+        )
         if grid.bounds.last_row >= MAX_ROWS or grid.bounds.last_column >= MAX_COLUMNS:
             raise LayoutError(f"the cells from {first} on lie outside a worksheet")
         grids.append(grid)
     return Placed(_counts(tensor["shape"]), Role(tensor["role"]), tuple(grids))
 
 
-def _check_size(layers: Iterable[tuple[str, Layer]], input_shape: Shape) -> None:
+def _check_size(layers: Iterable[tuple[str, Layer]], input_shape: Shape, batch: int) -> None:
     """Refuse what no workbook can hold, before arrays of such sizes are made."""
     shape, units = input_shape, prod(input_shape)
     for _, layer in layers:
         border = layer.border(shape)
         padding = (border.left + border.right, border.top + border.bottom)
         units += sum(prod(tensor.shape) for tensor in layer.tensors(shape))
-        if units > _MAX_UNITS or max(padding) > MAX_COLUMNS:
+        if batch * units > _MAX_UNITS or max(padding) > MAX_COLUMNS:
             raise LayoutError(f"the layers have more than {_MAX_UNITS:,} units, or vast padding")
         shape = layer.output_shape(shape)
 
 
-def _check_placed(network: Sequential, layout: SheetLayout) -> None:
+def _check_placed(network: Sequential, layout: Layout) -> None:
     """Raise `LayoutError` unless the layers' tensors, and no others, have fitting cells."""
     image: Arrangement = "planes" if len(layout.input_shape) == 3 else "vector"
-    expected = {"input": (Tensor("input", layout.input_shape, Role.INPUT, image), "")}
+    expected = {"input": (Tensor("input", layout.input_shape, Role.INPUT, image), "", Border())}
     for stage in layout.stages:
-        for tensor in network.layers[stage.name].tensors(stage.input_shape):
-            expected[f"{stage.name}.{tensor.name}"] = (tensor, stage.source)
+        layer = network.layers[stage.name]
+        for tensor in layer.tensors(stage.input_shape):
+            border = layer.border(stage.input_shape)
+            expected[f"{stage.name}.{tensor.name}"] = (tensor, stage.source, border)
     if expected.keys() != layout.placed.keys():
         raise LayoutError("its tensors are not those of its layers")
-    for name, (tensor, source) in expected.items():
+    for name, (tensor, source, border) in expected.items():
         placed = layout.placed[name]
-        inputs = layout.placed[source].grids if source else ()
+        inputs = layout.placed[source].image(0).grids if source else ()
         grids = [(grid.height, grid.width) for grid in placed.grids]
-        if (placed.shape, placed.role) != (tensor.shape, tensor.role) or grids != _grids(
-            tensor, inputs
-        ):
+        shape, copies = tensor.shape, 1
+        if tensor.batched:
+            shape, copies = (layout.batch, *shape), layout.batch
+        wanted = _grids(tensor, inputs, border) * copies
+        if (placed.shape, placed.role) != (shape, tensor.role) or grids != wanted:
             raise LayoutError(f"the cells of {name} do not fit its layer")
 
 
-def _grids(tensor: Tensor, inputs: Sequence[Grid]) -> list[tuple[int, int]]:
-    """Height and width of each grid of a tensor, as the layout makes them."""
+def _grids(tensor: Tensor, inputs: Sequence[Grid], border: Border) -> list[tuple[int, int]]:
+    """Height and width of each grid of one image of a tensor, as the layout makes them."""
     shape = tensor.shape
     if tensor.arrangement == "planes":
         return [(shape[1], shape[2])] * shape[0]
@@ -210,4 +230,7 @@ def _grids(tensor: Tensor, inputs: Sequence[Grid]) -> list[tuple[int, int]]:
         return [(grid.height, grid.width) for grid in inputs] * shape[0]
     if tensor.arrangement == "vector":
         return [(shape[0], 1)]
+    if tensor.arrangement == "border":
+        parts = [part for plane in inputs for part in frame_grids(plane, border)]
+        return [(part.height, part.width) for part in parts]
     return [(1, 1)] * prod(shape)

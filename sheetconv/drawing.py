@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 FormulaStyle = Literal["sumproduct", "array"]
+LayoutStyle = Literal["auto", "one-sheet", "per-layer"]
 
 #: The colours of fast.ai's workbook: from nearly white for the least to red for the most.
 WHITE_TO_RED = ("#FCFCFF", "#F8696B")
 #: Below zero blue, zero white, above zero red.
 BLUE_WHITE_RED = ("#5A8AC6", "#FCFCFF", "#F8696B")
+#: The planes of an RGB image: each from white for none of its colour.
+TINTS = {
+    "red": ("#FFFFFF", "#E53935"),
+    "green": ("#FFFFFF", "#2E9E48"),
+    "blue": ("#FFFFFF", "#2F6FDE"),
+}
 GREY = "#D9D9D9"
 
 
@@ -88,10 +95,13 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How one network is drawn on one worksheet.
+    """How one network is drawn.
 
     Attributes:
         worksheet: the worksheet's name. Default `network`.
+        layout: `one-sheet`: everything on one worksheet; `per-layer`: one for the input and
+            one for each layer, linked with each other; `auto`: one as long as the network
+            fits, and always where something is pinned to cells. Default `auto`.
         formulas: `sumproduct`: `SUMPRODUCT(a,b)`, and shared formulas wherever a plane is
             a fill; `array`: one-cell array formulas `SUM(a*b)`, each written out, as in
             fast.ai's workbook. Default `sumproduct`.
@@ -118,6 +128,7 @@ class Drawing:
     """
 
     worksheet: str = "network"
+    layout: LayoutStyle = "auto"
     formulas: FormulaStyle = "sumproduct"
     fuse: bool = True
     border: Literal["drawn", "blank"] = "drawn"
@@ -134,3 +145,10 @@ class Drawing:
     merges: tuple[str, ...] = ()
     freeze: str | None = "A3"
     zoom: int = 100
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the drawing names cells of a worksheet, which it then has to itself."""
+        return bool(self.anchors or self.fills or self.merges) or any(
+            item is not None for item in (self.texts, self.colour_scales, self.columns)
+        )

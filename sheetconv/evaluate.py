@@ -1,6 +1,6 @@
 """The NumPy side of a drawn network: what every cell of a stage should hold, and how exactly.
 
-A stage is computed with one sample, without the batch, from tensors by their full names.
+A stage is computed for a whole batch, from tensors by their full names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .layers.base import Array
-from .layout import SheetLayout, Stage
+from .layout import Layout, Stage
 from .network import Sequential
 
 
@@ -27,7 +27,7 @@ def stage_params(stage: Stage, tensors: Mapping[str, Array]) -> dict[str, Array]
 def stage_activations(
     network: Sequential, stage: Stage, x: Array, params: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """The value of every computed tensor of a stage, by its full name, without the batch.
+    """The value of every computed tensor of a stage, by its full name.
 
     Args:
         network: the layers.
@@ -35,11 +35,11 @@ def stage_activations(
         x: the tensor that the stage reads, in any shape of the right size.
         params: from `stage_params`.
     """
-    batch = x.reshape(1, *stage.input_shape)
+    batch = x.reshape(-1, *stage.input_shape)
     values = network.layers[stage.name].activations(batch, params)
     for name in stage.fused:
         values["out"] = network.layers[name].forward(values["out"], {})[0]
-    return {f"{stage.name}.{name}": value[0] for name, value in values.items()}
+    return {f"{stage.name}.{name}": value for name, value in values.items()}
 
 
 def stage_error_bounds(
@@ -55,7 +55,7 @@ def stage_error_bounds(
             spreadsheet's own.
         params: from `stage_params`.
     """
-    batch, errors = x.reshape(1, *stage.input_shape), error.reshape(1, *stage.input_shape)
+    batch, errors = x.reshape(-1, *stage.input_shape), error.reshape(-1, *stage.input_shape)
     layer = network.layers[stage.name]
     bounds = layer.error_bounds(batch, errors, params)
     out = layer.activations(batch, params)["out"] if stage.fused else np.zeros(())
@@ -63,12 +63,10 @@ def stage_error_bounds(
         fused = network.layers[name]
         bounds["out"] = fused.error_bounds(out, bounds["out"], {})["out"]
         out = fused.forward(out, {})[0]
-    return {f"{stage.name}.{name}": value[0] for name, value in bounds.items()}
+    return {f"{stage.name}.{name}": value for name, value in bounds.items()}
 
 
-def evaluate(
-    network: Sequential, layout: SheetLayout, tensors: Mapping[str, Array]
-) -> dict[str, Array]:
+def evaluate(network: Sequential, layout: Layout, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """Every computed tensor of a network, from end to end.
 
     Args:

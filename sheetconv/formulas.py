@@ -23,6 +23,7 @@ class Role(StrEnum):
 
     INPUT = "input"  # the image: numbers
     PARAM = "param"  # learned numbers: kernels, weights, biases
+    BUFFER = "buffer"  # numbers that are kept but not learned: running means and variances
     SETTING = "setting"  # a number that a person turns: dropout's p
     NOISE = "noise"  # volatile formulas: RAND()
     STEP = "step"  # formulas between input and output
@@ -36,13 +37,18 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A tensor on a worksheet: its units in C order run through the grids one by one.
+    """A tensor on its worksheet: its units in C order run through the grids one by one.
+
+    Tensors that each image of the batch has for itself, such as activations, have the batch
+    first in their shape.
 
     Example:
-        >>> conv1 = Placed((2, 26, 26), Role.OUTPUT, (
+        >>> conv1 = Placed((1, 2, 26, 26), Role.OUTPUT, (
         ...     Grid("s", 2, 33, 26, 26), Grid("s", 31, 33, 26, 26)))
         >>> conv1.size
         1352
+        >>> conv1.image(0).shape
+        (2, 26, 26)
     """
 
     shape: Shape
@@ -57,6 +63,11 @@ class Placed:
     def size(self) -> int:
         """How many units the tensor has."""
         return prod(self.shape)
+
+    def image(self, number: int) -> Placed:
+        """One image of the batch, its shape without the batch."""
+        count = len(self.grids) // self.shape[0]
+        return Placed(self.shape[1:], self.role, self.grids[number * count : (number + 1) * count])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +176,9 @@ class View:
 
     Attributes:
         sheet: the worksheet on which the formulas stand.
-        input: where the layer's input stands.
-        own: where the layer's own tensors stand, by name (`weight`, `out`, ...).
+        input: where the layer's input stands: one image of it for `Layer.formulas`, the
+            whole batch for `Layer.batch_formulas`.
+        own: where the layer's own tensors stand, by name (`weight`, `out`, ...), likewise.
         array: whether a sum of products is a one-cell array formula, `SUM(a*b)`, as in
             fast.ai's workbook, or `SUMPRODUCT(a,b)`.
     """

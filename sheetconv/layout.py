@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
-from .cells import MAX_COLUMNS, MAX_FORMULA, Range, column_index
+from .cells import MAX_COLUMNS, MAX_FORMULA, Cell, Range, column_index
 from .drawing import GREY, Columns, Drawing, Style
 from .errors import LayoutError
 from .formulas import CellFormulas, Moving, Placed, Shape, View, formula_text
@@ -61,26 +61,72 @@ class BorderCells:
 
 
 @dataclass(frozen=True, slots=True)
-class SheetLayout:
-    """Where everything of one network stands on its worksheet.
+class SheetText:
+    """A text in a cell.
 
     Attributes:
-        drawing: what was asked for, texts and columns filled in.
-        input_shape: of one sample.
+        cell: where.
+        text: what it says; never read as a formula.
+        style: its looks.
+        link: the cell to which a click leads, or None.
+    """
+
+    cell: Cell
+    text: str
+    style: Style
+    link: Cell | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SheetLooks:
+    """What a worksheet shows besides tensors.
+
+    Attributes:
+        name: the worksheet's.
+        texts: titles, shapes, labels and links.
+        columns: the widths of its columns.
+        default_width: width of the columns not named, in characters; None for the program's.
+    """
+
+    name: str
+    texts: tuple[SheetText, ...]
+    columns: tuple[Columns, ...]
+    default_width: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of one network stands.
+
+    Attributes:
+        drawing: what was asked for.
+        input_shape: of one image.
+        batch: how many images.
         stages: the layers as they are drawn.
         placed: full tensor name -> its cells: `input`, `conv1.weight`, `conv1.out`.
         styles: full tensor name -> its looks.
         borders: the drawn padding.
         colour_scales: the rules.
+        sheets: its worksheets, in order.
+        reason: why it has one worksheet, or one a layer, in a few words.
     """
 
     drawing: Drawing
     input_shape: Shape
+    batch: int
     stages: tuple[Stage, ...]
     placed: Mapping[str, Placed]
     styles: Mapping[str, Style]
-    borders: tuple[BorderCells, ...]
-    colour_scales: tuple[ColourScale, ...]
+    borders: tuple[BorderCells, ...] = ()
+    colour_scales: tuple[ColourScale, ...] = ()
+    sheets: tuple[SheetLooks, ...] = ()
+    reason: str = ""
+
+    @property
+    def worksheets(self) -> tuple[str, ...]:
+        """The names of the worksheets that hold tensors, the input's first."""
+        names = (grid.sheet for placed in self.placed.values() for grid in placed.grids)
+        return tuple(dict.fromkeys(names))
 
 
 def stages_of(network: Sequential, input_shape: Shape, fuse: bool) -> tuple[Stage, ...]:
@@ -100,15 +146,12 @@ def stages_of(network: Sequential, input_shape: Shape, fuse: bool) -> tuple[Stag
     stages: list[Stage] = []
     source, shape, drawn = "input", input_shape, input_shape
     for name, layer in network:
-        if isinstance(layer, Elementwise) and fuse and stages:
+        if isinstance(layer, Elementwise) and layer.is_fusable and fuse and stages:
             stages[-1] = replace(stages[-1], fused=(*stages[-1].fused, name))
         elif not layer.is_view:
-            # Behind Flatten an elementwise layer stands on planes like those that it reads.
-            stages.append(
-                Stage(name, (), source, drawn if isinstance(layer, Elementwise) else shape)
-            )
+            stages.append(Stage(name, (), source, drawn if layer.is_unitwise else shape))
             source = stages[-1].out
-            drawn = drawn if isinstance(layer, Elementwise) else shapes[name]
+            drawn = drawn if layer.is_unitwise else shapes[name]
         shape = shapes[name]
     if not stages:
         raise LayoutError("the network has nothing to draw: give it a layer besides Flatten")
@@ -125,20 +168,32 @@ def stage_formulas(
             the worksheet.
     """
     layer = network.layers[stage.name]
-    prefix = f"{stage.name}."
-    own = {key[len(prefix) :]: where for key, where in placed.items() if key.startswith(prefix)}
     array = drawing.formulas == "array"
-    view = View(drawing.worksheet, placed[stage.source], own, array)
-    formulas = []
-    for item in layer.formulas(view):
-        if item.tensor == "out":
-            for name in stage.fused:
-                fused = network.layers[name]
-                assert isinstance(fused, Elementwise)
-                item = replace(item, formula=fused.wrap(item.formula))
-        _check_formula(stage, item)
-        formulas.append(item)
-    return formulas
+    source = placed[stage.source]
+    tensors = {tensor.name: tensor for tensor in layer.tensors(stage.input_shape)}
+    own = {name: placed[f"{stage.name}.{name}"] for name in tensors}
+    sheet = placed[stage.out].grids[0].sheet
+    formulas = layer.batch_formulas(View(sheet, source, own, array))
+    for number in range(source.shape[0]):
+        of_image = {
+            name: where.image(number) if tensors[name].batched else where
+            for name, where in own.items()
+        }
+        for item in layer.formulas(View(sheet, source.image(number), of_image, array)):
+            before = number * of_image[item.tensor].size
+            formulas.append(replace(item, start=before + item.start))
+    return [_finished(network, stage, item) for item in formulas]
+
+
+def _finished(network: Sequential, stage: Stage, item: CellFormulas) -> CellFormulas:
+    """A formula with the fused layers around it, checked."""
+    if item.tensor == "out":
+        for name in stage.fused:
+            fused = network.layers[name]
+            assert isinstance(fused, Elementwise)
+            item = replace(item, formula=fused.wrap(item.formula))
+    _check_formula(stage, item)
+    return item
 
 
 def _check_formula(stage: Stage, item: CellFormulas) -> None:
@@ -178,11 +233,11 @@ def column_span(columns: Columns) -> tuple[int, int]:
     return span
 
 
-def border_style(drawing: Drawing) -> Style:
+def border_style() -> Style:
     """The looks of drawn padding."""
     return Style("0", fill=GREY, colour="#A6A6A6")
 
 
-def cell_count(layout: SheetLayout) -> int:
+def cell_count(layout: Layout) -> int:
     """How many cells of tensors a layout has."""
     return sum(prod(placed.shape) for placed in layout.placed.values())

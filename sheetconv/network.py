@@ -28,6 +28,7 @@ class Sequential:
         layers: name -> layer, in order.
         params: layer name -> parameter name -> float64 array; edit them freely, or set
             them with `load_state_dict`.
+        buffers: likewise, for what is kept but not learned, such as running means.
 
     Raises:
         ShapeError: two layers share a name, or an argument is no layer.
@@ -71,6 +72,9 @@ class Sequential:
             raise ShapeError(
                 "the network has more parameters than fit into memory: use smaller layers"
             ) from None
+        self.buffers: dict[str, dict[str, Array]] = {
+            name: layer.init_buffers() for name, layer in self.layers.items()
+        }
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
         return iter(self.layers.items())
@@ -125,7 +129,7 @@ class Sequential:
         self.shapes(x.shape[1:])
         caches: dict[str, Cache] = {}
         for name, layer in self:
-            params = {**self.params[name], **(noise or {}).get(name, {})}
+            params = {**self.params[name], **self.buffers[name], **(noise or {}).get(name, {})}
             x, caches[name] = layer.forward(x, params)
         return x, caches
 
@@ -142,28 +146,31 @@ class Sequential:
         """
         grads: dict[str, dict[str, Array]] = {}
         for name, layer in reversed(self.layers.items()):
-            grad_output, grads[name] = layer.backward(grad_output, caches[name], self.params[name])
+            params = {**self.params[name], **self.buffers[name]}
+            grad_output, grads[name] = layer.backward(grad_output, caches[name], params)
         return grad_output, {name: grads[name] for name in self.layers}
 
-    def draw_noise(self, input_shape: Shape, seed: int = 0) -> dict[str, dict[str, Array]]:
-        """Random numbers for every layer that needs them, without the batch."""
+    def draw_noise(
+        self, input_shape: Shape, seed: int = 0, batch: int = 1
+    ) -> dict[str, dict[str, Array]]:
+        """Random numbers for every layer that needs them, the batch first."""
         rng = np.random.default_rng(seed)
         before = [input_shape, *self.shapes(input_shape).values()]
         return {
-            name: layer.draw_noise(shape, rng)
+            name: layer.draw_noise(shape, rng, batch)
             for (name, layer), shape in zip(self, before, strict=False)
         }
 
     def state_dict(self) -> dict[str, Array]:
-        """Every parameter by its full name: `conv1.weight`, `conv1.bias`, ..."""
+        """Every parameter and buffer by its full name: `conv1.weight`, `conv1.bias`, ..."""
         return {
             f"{name}.{key}": value
-            for name, params in self.params.items()
-            for key, value in params.items()
+            for name in self.layers
+            for key, value in {**self.params[name], **self.buffers[name]}.items()
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set every parameter.
+        """Set every parameter and buffer.
 
         Args:
             state: full name -> array, as `state_dict` gives them.
@@ -203,4 +210,5 @@ class Sequential:
             raise ShapeError(f"parameters do not fit the network: {listed}{hint}")
         for name, array in arrays.items():
             layer, _, key = name.rpartition(".")
-            self.params[layer][key] = array
+            owner = self.params if key in self.params[layer] else self.buffers
+            owner[layer][key] = array

@@ -1,38 +1,49 @@
-"""That no two things of a worksheet stand on the same cell, or in the way of a window."""
+"""That no two things of a workbook stand on the same cell, or in the way of a window."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from heapq import heappop, heappush
 
 from .cells import MAX_COLUMNS, MAX_ROWS, Grid, Range, parse_range
 from .errors import LayoutError
 from .layers.base import Border
-from .layout import SheetLayout
+from .layout import Layout
 
 
-def check_overlaps(layout: SheetLayout, moats: Mapping[str, Border]) -> None:
-    """Raise unless every cell belongs to one thing, and nothing stands in a window's way."""
-    sheet = layout.drawing.worksheet
+def check_overlaps(layout: Layout, moats: Mapping[str, Border], framing: Collection[str]) -> None:
+    """Raise unless every cell belongs to one thing, and nothing stands in a window's way.
+
+    Args:
+        layout: what stands where.
+        moats: full tensor name -> what has to be free or zero around it.
+        framing: full names of the tensors that stand on the padding of others.
+    """
     texts = [
-        (parse_range(text.cell, sheet), f"the text {text.text!r}")
-        for text in layout.drawing.texts or ()
+        (Range(text.cell.sheet, text.cell.row, text.cell.column), f"the text {text.text!r}")
+        for looks in layout.sheets
+        for text in looks.texts
     ]
     reached: list[tuple[Range, str]] = []
     bare: list[tuple[Range, str]] = []
     for name, placed in layout.placed.items():
         for grid in placed.grids:
-            reached.append((grown(grid, moats.get(name, Border()), past=True), name))
             bare.append((grid.bounds, name))
+            if name not in framing:
+                reached.append((grown(grid, moats.get(name, Border()), past=True), name))
     bare += [(border.area, "drawn padding") for border in layout.borders]
     bare += [
-        (parse_range(text, sheet), "a fill")
+        (parse_range(text, layout.drawing.worksheet), "a fill")
         for fill in layout.drawing.fills
         for text in fill.ranges.split()
     ]
-    _refuse_overlaps(reached + texts)
-    _refuse_overlaps(bare + texts)
+    for areas in (reached + texts, bare + texts):
+        by_sheet: dict[str, list[tuple[Range, str]]] = {}
+        for area, name in areas:
+            by_sheet.setdefault(area.sheet, []).append((area, name))
+        for own in by_sheet.values():
+            _refuse_overlaps(own)
 
 
 def _refuse_overlaps(areas: list[tuple[Range, str]]) -> None:

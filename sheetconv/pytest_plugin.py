@@ -68,7 +68,7 @@ class WorkbookFile(pytest.File):
     _result: CheckResult | None = None
 
     def collect(self) -> Iterator[WorksheetTests | UnreadableItem]:
-        """The worksheets that hold a network; one failing test if the file cannot be read.
+        """The networks by their first worksheets; one failing test if the file cannot be read.
 
         An error of collection would stop the tests of every other workbook.
         """
@@ -82,7 +82,12 @@ class WorkbookFile(pytest.File):
             return
         for network in networks:
             labels = [stage.label for stage in network.layout.stages]
-            yield WorksheetTests.from_parent(self, name=network.worksheet, labels=labels)
+            yield WorksheetTests.from_parent(
+                self,
+                name=network.worksheet,
+                labels=labels,
+                sheets=frozenset(network.layout.worksheets),
+            )
 
     def result(self) -> CheckResult:
         """The check of the whole workbook."""
@@ -119,11 +124,12 @@ class UnreadableItem(pytest.Item):
 
 
 class WorksheetTests(pytest.Collector):
-    """One worksheet."""
+    """One network, on one worksheet or several."""
 
-    def __init__(self, *, labels: list[str], **kwargs: object) -> None:
+    def __init__(self, *, labels: list[str], sheets: frozenset[str], **kwargs: object) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self.labels = labels
+        self.sheets = sheets
 
     def collect(self) -> Iterator[LayerItem]:
         """One test for the numbers, and one for each layer."""
@@ -134,7 +140,7 @@ class WorksheetTests(pytest.Collector):
 
 
 class LayerItem(pytest.Item):
-    """One layer of one worksheet, or, with the name `numbers`, its image and weights."""
+    """One layer of a network, or, with the name `numbers`, its image and weights."""
 
     def runtest(self) -> None:
         """Fail with the wrong cells of the layer, if there are any."""
@@ -146,13 +152,13 @@ class LayerItem(pytest.Item):
         wrong = [
             item
             for item in result.wrong
-            if item.cell.sheet == sheet.name and item.layer == self.name
+            if item.cell.sheet in sheet.sheets and item.layer == self.name
         ]
         follows = max(
             (
                 layer.follows
                 for layer in result.layers
-                if layer.worksheet == sheet.name and layer.label == self.name
+                if layer.worksheet in sheet.sheets and layer.label == self.name
             ),
             default=0,
         )

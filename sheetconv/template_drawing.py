@@ -19,6 +19,7 @@ def read_drawing(table: Table, worksheet: str) -> Drawing:
         TemplateError: a key is unknown, or a value is not one that the field takes.
     """
     values: dict[str, Any] = {"worksheet": worksheet}
+    values["layout"] = table.choice("layout", ("auto", "one-sheet", "per-layer"), "auto")
     values["formulas"] = table.choice("formulas", ("sumproduct", "array"), "sumproduct")
     values["border"] = table.choice("border", ("drawn", "blank"), "drawn")
     values["fuse"] = table.get("fuse", bool, "true or false", True)

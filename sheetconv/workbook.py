@@ -23,13 +23,10 @@ from . import description
 from .drawing import Drawing
 from .errors import LayoutError, WorkbookError
 from .files import check_target, written_whole
-from .layout import (
-    SheetLayout,
-    cell_count,
-)
+from .layout import Layout, cell_count
 from .network import Sequential
 from .version import __version__
-from .worksheet import Looks, NetworkSheet, PreparedSheet, write_sheet
+from .worksheet import Looks, NetworkSheet, PreparedSheet, write_sheets
 
 # A progress bar is not worth loading for what is written within a second.
 _CELLS_WORTH_A_BAR = 100_000
@@ -41,14 +38,14 @@ class BuiltWorkbook:
 
     Attributes:
         path: the file.
-        layouts: one for each worksheet, in order.
+        layouts: one for each network, in order.
         formula_cells: cells that hold a formula.
         number_cells: cells that hold an input, a parameter or a setting.
         file_size: in bytes.
     """
 
     path: Path
-    layouts: tuple[SheetLayout, ...]
+    layouts: tuple[Layout, ...]
     formula_cells: int
     number_cells: int
     file_size: int
@@ -68,7 +65,8 @@ def build(
     Args:
         network: the layers and their parameters.
         path: the .xlsx file to write.
-        image: (height, width) for one channel, or (channels, height, width).
+        image: (height, width) for one channel, (channels, height, width), (features,), or
+            several: (images, channels, height, width).
         drawing: how to draw it. Default: `Drawing()`.
         force: replace an existing file. Default False.
         seed: of the random numbers that dropout's RAND() cells show until a spreadsheet
@@ -100,7 +98,7 @@ def build_workbook(
     force: bool = False,
     seed: int = 0,
 ) -> BuiltWorkbook:
-    """Write several networks as one workbook, a worksheet each.
+    """Write several networks as one workbook.
 
     Args:
         sheets: the networks, in the order of their worksheets.
@@ -119,7 +117,7 @@ def build_workbook(
     if not sheets:
         raise LayoutError("a workbook without a network: give at least one NetworkSheet")
     prepared = [PreparedSheet(sheet, seed) for sheet in sheets]
-    _check_names([item.layout.drawing.worksheet for item in prepared])
+    _check_names([looks.name for item in prepared for looks in item.layout.sheets])
     with written_whole(target, force=force) as temporary, ExitStack() as stack:
         # XlsxWriter's own temporary files go away with this folder, however the build ends.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sheetconv-"))
@@ -136,7 +134,7 @@ def build_workbook(
         progress = _progress(stack, total)
         looks = Looks(book)
         for item in prepared:
-            write_sheet(book, item, looks, progress)
+            write_sheets(book, item, looks, progress)
         hidden = book.add_worksheet(description.SHEET)
         hidden.very_hidden()
         rows = description.to_rows(

@@ -1,9 +1,10 @@
-"""One worksheet: its layout and values, as bands of cells with their looks."""
+"""The worksheets of a network: layout and values, as bands of cells with their looks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from .formulas import can_share
 from .layers.base import Array
 from .layout import (
     ColourScale,
-    SheetLayout,
+    Layout,
+    SheetLooks,
     border_style,
     column_span,
     stage_formulas,
 )
 from .network import Sequential
 from .sheet_writer import (
+    Band,
     BlankBand,
     CellWorksheet,
     ColumnWidth,
@@ -36,11 +39,12 @@ from .sheet_writer import (
 
 @dataclass(frozen=True, slots=True)
 class NetworkSheet:
-    """One network to be drawn on a worksheet of its own.
+    """One network to be drawn on worksheets of its own.
 
     Attributes:
         network: the layers and their parameters.
-        image: (height, width) for one channel, or (channels, height, width).
+        image: (height, width) for one channel, (channels, height, width), (features,), or a
+            batch of images: (images, channels, height, width).
         drawing: how. Default: `Drawing()`.
     """
 
@@ -54,11 +58,12 @@ class PreparedSheet:
 
     def __init__(self, sheet: NetworkSheet, seed: int) -> None:
         self.sheet = sheet
-        image = _as_image(sheet.image)
+        image = _as_batch(sheet.image)
+        batch, shape = len(image), image.shape[1:]
         signed = bool((image < 0).any())
-        self.layout = lay_out(sheet.network, image.shape, sheet.drawing, signed_input=signed)
+        self.layout = lay_out(sheet.network, shape, sheet.drawing, batch=batch, signed_input=signed)
         tensors = {"input": image, **sheet.network.state_dict()}
-        for name, noise in sheet.network.draw_noise(image.shape, seed).items():
+        for name, noise in sheet.network.draw_noise(shape, seed, batch).items():
             tensors |= {f"{name}.{key}": value for key, value in noise.items()}
         for name, layer in sheet.network:
             tensors |= {f"{name}.{key}": value for key, value in layer.settings().items()}
@@ -97,19 +102,19 @@ class PreparedSheet:
         )
 
 
-def _as_image(image: Array) -> Array:
+def _as_batch(image: Array) -> Array:
     try:
         array = np.asarray(image, dtype=np.float64)
     except (TypeError, ValueError):
         raise ShapeError("the image is not an array of numbers") from None
     if array.ndim == 2:
         array = array[np.newaxis]
-    if array.ndim not in (1, 3) or array.size == 0:
+    if array.ndim not in (1, 3, 4) or array.size == 0:
         raise ShapeError(
-            f"the image has shape {array.shape}: expected (height, width) or "
-            "(channels, height, width)"
+            f"the image has shape {array.shape}: expected (height, width), (channels, height, "
+            "width), or (images, channels, height, width)"
         )
-    return array
+    return array if array.ndim == 4 else array[np.newaxis]
 
 
 class Looks:
@@ -132,8 +137,8 @@ class Looks:
         return self._index[style]
 
 
-def write_sheet(book: Any, item: PreparedSheet, looks: Looks, progress: Any) -> None:
-    """Add a worksheet to an XlsxWriter workbook.
+def write_sheets(book: Any, item: PreparedSheet, looks: Looks, progress: Any) -> None:
+    """Add the worksheets of a network to an XlsxWriter workbook.
 
     Args:
         book: the workbook.
@@ -145,23 +150,40 @@ def write_sheet(book: Any, item: PreparedSheet, looks: Looks, progress: Any) -> 
         LayoutError: texts, widths or merges of the drawing collide.
     """
     layout, drawing = item.layout, item.layout.drawing
-    sheet = book.add_worksheet(drawing.worksheet, worksheet_class=CellWorksheet)
-    content = SheetContent(
-        default_width=drawing.default_width, row_height=drawing.row_height, progress=progress
-    )
-    _add_numbers(content, item, looks)
-    _add_formulas(content, item, looks)
-    _add_borders(content, layout, looks)
-    for text in drawing.texts or ():
-        cell = parse_cell(text.cell, drawing.worksheet)
+    bands: dict[str, list[Band]] = {sheet.name: [] for sheet in layout.sheets}
+    for band in (
+        *_numbers(item, looks),
+        *_formulas(item, looks),
+        *_borders(layout, looks),
+    ):
+        bands[band.grid.sheet].append(band)
+    for sheet_looks in layout.sheets:
+        content = SheetContent(
+            bands=bands[sheet_looks.name],
+            default_width=sheet_looks.default_width,
+            row_height=drawing.row_height,
+            progress=progress,
+        )
+        _write_sheet(book, layout, sheet_looks, content, looks)
+
+
+def _write_sheet(
+    book: Any, layout: Layout, sheet_looks: SheetLooks, content: SheetContent, looks: Looks
+) -> None:
+    drawing = layout.drawing
+    sheet = book.add_worksheet(sheet_looks.name, worksheet_class=CellWorksheet)
+    for text in sheet_looks.texts:
+        cell = text.cell
         if len(text.text) > MAX_TEXT:
             raise LayoutError(
-                f"the text at {text.cell} has {len(text.text):,} characters, and a cell takes "
+                f"the text at {cell.a1} has {len(text.text):,} characters, and a cell takes "
                 f"{MAX_TEXT:,}: shorten it"
             )
         grid = Grid(cell.sheet, cell.row, cell.column, 1, 1)
         index = sheet.str_table._get_shared_string_index(text.text)
         content.bands.append(TextBand(grid, text.text, looks.index(text.style), index))
+        if text.link is not None:
+            sheet.write_url(cell.row, cell.column, f"internal:{text.link}", string=text.text)
     for fill in drawing.fills:
         for text_range in fill.ranges.split():
             content.bands.append(
@@ -169,7 +191,7 @@ def write_sheet(book: Any, item: PreparedSheet, looks: Looks, progress: Any) -> 
                     _as_grid(parse_range(text_range, drawing.worksheet)), looks.index(fill.style)
                 )
             )
-    for columns in drawing.columns or ():
+    for columns in sheet_looks.columns:
         first, last = column_span(columns)
         if any(other.first <= last and first <= other.last for other in content.columns):
             raise LayoutError(f"columns {columns.columns} are given two widths: give one")
@@ -179,7 +201,8 @@ def write_sheet(book: Any, item: PreparedSheet, looks: Looks, progress: Any) -> 
             )
         )
     for scale in layout.colour_scales:
-        _add_colour_scale(sheet, scale)
+        if scale.ranges[0].sheet == sheet_looks.name:
+            _add_colour_scale(sheet, scale)
     merged: list[Range] = []
     for text_range in drawing.merges:
         area = parse_range(text_range, drawing.worksheet)
@@ -203,13 +226,37 @@ def _as_grid(area: Range) -> Grid:
     return Grid(area.sheet, area.row, area.column, area.height, area.width)
 
 
-def _add_numbers(content: SheetContent, item: PreparedSheet, looks: Looks) -> None:
+def _numbers(item: PreparedSheet, looks: Looks) -> Iterator[Band]:
     for name, placed in item.layout.placed.items():
         if placed.role.is_formula:
             continue
         style = looks.index(item.layout.styles[name])
-        for grid, values in _by_grid(item.values[name], placed.grids):
-            content.bands.append(NumberBand(grid, values, style))
+        for grid, values in _side_by_side(_by_grid(item.values[name], placed.grids)):
+            yield NumberBand(grid, values, style)
+
+
+def _side_by_side(planes: Iterable[tuple[Grid, Array]]) -> Iterator[tuple[Grid, Array]]:
+    """Planes of adjacent columns as one: a row of many dense weights is one text."""
+    for _, group in groupby(planes, key=lambda plane: plane[0].compact and _rows_of(plane[0])):
+        run: list[tuple[Grid, Array]] = []
+        for grid, values in group:
+            if run and (not grid.compact or grid.column != run[-1][0].bounds.last_column + 1):
+                yield _joined(run)
+                run = []
+            run.append((grid, values))
+        yield _joined(run)
+
+
+def _rows_of(grid: Grid) -> tuple[str, int, int]:
+    return (grid.sheet, grid.row, grid.height)
+
+
+def _joined(run: list[tuple[Grid, Array]]) -> tuple[Grid, Array]:
+    if len(run) == 1:
+        return run[0]
+    width = sum(grid.width for grid, _ in run)
+    first = replace(run[0][0], width=width, row_step=1, column_step=1)
+    return first, np.concatenate([values for _, values in run], axis=1)
 
 
 def _by_grid(values: Array, grids: Sequence[Grid]) -> list[tuple[Grid, Array]]:
@@ -221,9 +268,10 @@ def _by_grid(values: Array, grids: Sequence[Grid]) -> list[tuple[Grid, Array]]:
     return out
 
 
-def _add_formulas(content: SheetContent, item: PreparedSheet, looks: Looks) -> None:
+def _formulas(item: PreparedSheet, looks: Looks) -> Iterator[Band]:
     sharing = item.layout.drawing.formulas == "sumproduct"
-    shared = 0
+    # A worksheet numbers its shared formulas.
+    shared: dict[str, int] = {}
     for stage, cells in item.formulas:
         name = f"{stage.name}.{cells.tensor}"
         grid = cells.grid
@@ -232,18 +280,19 @@ def _add_formulas(content: SheetContent, item: PreparedSheet, looks: Looks) -> N
         style = looks.index(item.layout.styles[name])
         number = None
         if sharing and can_share(cells):
-            number, shared = shared, shared + 1
-        content.bands.append(FormulaBand(cells, values, style, number))
+            number = shared.get(grid.sheet, 0)
+            shared[grid.sheet] = number + 1
+        yield FormulaBand(cells, values, style, number)
 
 
-def _add_borders(content: SheetContent, layout: SheetLayout, looks: Looks) -> None:
-    style = looks.index(border_style(layout.drawing))
+def _borders(layout: Layout, looks: Looks) -> Iterator[Band]:
+    style = looks.index(border_style())
     for border in layout.borders:
         grid = _as_grid(border.area)
         if border.zeros:
-            content.bands.append(NumberBand(grid, np.zeros((grid.height, grid.width)), style))
+            yield NumberBand(grid, np.zeros((grid.height, grid.width)), style)
         else:
-            content.bands.append(BlankBand(grid, style))
+            yield BlankBand(grid, style)
 
 
 def _add_colour_scale(sheet: Any, scale: ColourScale) -> None:

@@ -37,14 +37,14 @@ from sheetconv import (
 )
 from sheetconv.arranging import lay_out
 from sheetconv.calculators import find_engine
-from sheetconv.cells import Cell, parse_cell, parse_range
+from sheetconv.cells import Cell, Range, parse_cell
 from sheetconv.drawing import Columns, Drawing, Style, Text
 from sheetconv.errors import LayoutError, ShapeError
 from sheetconv.formulas import Role
 from sheetconv.layers import Layer
 from sheetconv.layers.base import Border
 from sheetconv.layout import (
-    SheetLayout,
+    Layout,
     cell_count,
     column_span,
     stage_formulas,
@@ -57,11 +57,12 @@ from sheetconv.workbook import BuiltWorkbook
 
 @dataclass
 class Case:
-    """A network, an input that it takes, and how it is drawn."""
+    """A network, an input that it takes, how it is drawn, and how many images."""
 
     network: Sequential
     input_shape: tuple[int, ...]
     drawing: Drawing
+    batch: int = 1
 
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -140,17 +141,18 @@ def cases(draw: st.DrawFn) -> Case:
         aligned=frozenset(name for name in free if draw(st.booleans())),
         border=draw(st.sampled_from(["drawn", "blank"])),
         formulas=draw(st.sampled_from(["sumproduct", "array"])),
+        layout=draw(st.sampled_from(["auto", "per-layer"])),
     )
-    return Case(network, input_shape, drawing)
+    return Case(network, input_shape, drawing, draw(st.integers(1, 3)))
 
 
-def owners(case: Case, layout: SheetLayout) -> dict[tuple[int, int], set[str]]:
+def owners(case: Case, layout: Layout) -> dict[tuple[str, int, int], set[str]]:
     """Whose each cell is, one by one: a tensor's with its gaps and with what windows reach."""
     reach = {
         stage.source: case.network.layers[stage.name].border(stage.input_shape)
         for stage in layout.stages
     }
-    found: dict[tuple[int, int], set[str]] = {}
+    found: dict[tuple[str, int, int], set[str]] = {}
     for name, placed in layout.placed.items():
         moat = reach.get(name, Border())
         for number, grid in enumerate(placed.grids):
@@ -159,42 +161,47 @@ def owners(case: Case, layout: SheetLayout) -> dict[tuple[int, int], set[str]]:
             left, right = moat.left * columns, (moat.right + moat.past_right) * columns
             for row in range(grid.row - top, grid.bounds.last_row + bottom + 1):
                 for column in range(grid.column - left, grid.bounds.last_column + right + 1):
-                    found.setdefault((row, column), set()).add(f"{name}[{number}]")
-    for text in layout.drawing.texts or ():
-        cell = parse_cell(text.cell)
-        found.setdefault((cell.row, cell.column), set()).add(f"text {text.text!r}")
+                    found.setdefault((grid.sheet, row, column), set()).add(f"{name}[{number}]")
+    for looks in layout.sheets:
+        for text in looks.texts:
+            place = (text.cell.sheet, text.cell.row, text.cell.column)
+            found.setdefault(place, set()).add(f"text {text.text!r}")
     return found
 
 
-def formulas_in(path: Path, sheet: str) -> dict[str, str]:
+def formulas_in(path: Path) -> dict[Cell, str]:
     """The formula of every cell that has one, as openpyxl reads it."""
     found = {}
-    for row in openpyxl.load_workbook(path)[sheet].iter_rows():
-        for cell in row:
-            if isinstance(cell.value, ArrayFormula):
-                assert cell.value.ref == cell.coordinate
-                found[cell.coordinate] = cell.value.text
-            elif cell.data_type == "f":
-                found[cell.coordinate] = cell.value
+    for sheet in openpyxl.load_workbook(path):
+        for row in sheet.iter_rows():
+            for cell in row:
+                place = Cell(sheet.title, cell.row - 1, cell.column - 1)
+                if isinstance(cell.value, ArrayFormula):
+                    assert cell.value.ref == cell.coordinate
+                    found[place] = cell.value.text
+                elif cell.data_type == "f":
+                    found[place] = cell.value
     return found
 
 
 def assert_every_cell_is_written_once_and_in_order(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        xml = archive.read("xl/worksheets/sheet1.xml").decode()
-    cells = [parse_cell(text) for text in re.findall(r'<c r="([A-Z]+[0-9]+)"', xml)]
-    places = [(cell.row, cell.column) for cell in cells]
-    assert places == sorted(set(places))
+        names = [name for name in archive.namelist() if name.startswith("xl/worksheets/sheet")]
+        for name in names:
+            xml = archive.read(name).decode()
+            cells = [parse_cell(text) for text in re.findall(r'<c r="([A-Z]+[0-9]+)"', xml)]
+            places = [(cell.row, cell.column) for cell in cells]
+            assert places == sorted(set(places))
+            assert places
 
 
 def largest_difference_from_cached(built: BuiltWorkbook) -> float:
     """How far IronCalc's results lie from the cached values; RAND() is held at its own."""
     (layout,) = built.layouts
-    sheet = layout.drawing.worksheet
-    cached = openpyxl.load_workbook(built.path, data_only=True)[sheet]
+    cached = openpyxl.load_workbook(built.path, data_only=True)
 
     def shown(cell: Cell) -> float:
-        return float(cached[cell.a1].value)
+        return float(cached[cell.sheet][cell.a1].value)
 
     differences = [0.0]
     with find_engine("ironcalc").open(built.path) as book:
@@ -207,7 +214,7 @@ def largest_difference_from_cached(built: BuiltWorkbook) -> float:
         for placed in layout.placed.values():
             if placed.role in (Role.STEP, Role.OUTPUT):
                 for cell in (cell for grid in placed.grids for cell in grid.cells()):
-                    ((value,),) = book.get_values(parse_range(cell.a1, sheet))
+                    ((value,),) = book.get_values(Range(cell.sheet, cell.row, cell.column))
                     differences.append(abs(value - shown(cell)))
     return max(differences)
 
@@ -218,16 +225,16 @@ def test_random_networks_are_drawn_without_collisions_and_calculate(case: Case) 
     rng = np.random.default_rng(0)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "random.xlsx"
-        image = rng.normal(size=case.input_shape)
+        image = rng.normal(size=(case.batch, *case.input_shape))
         built = build(case.network, path, image=image, drawing=case.drawing)
         (layout,) = built.layouts
         shared = {cell: names for cell, names in owners(case, layout).items() if len(names) > 1}
         assert shared == {}
-        assert min(min(cell) for cell in owners(case, layout)) >= 0
+        assert min(min(row, column) for _, row, column in owners(case, layout)) >= 0
         assert_every_cell_is_written_once_and_in_order(path)
-        formulas = formulas_in(path, layout.drawing.worksheet)
+        formulas = formulas_in(path)
         drawn = {
-            cell.a1
+            cell
             for placed in layout.placed.values()
             if placed.role.is_formula
             for grid in placed.grids
@@ -294,7 +301,7 @@ def test_dropout_of_a_single_cell_is_counted(tmp_path: Path) -> None:
 def test_an_elementwise_layer_behind_flatten_stands_on_planes() -> None:
     network = Sequential(Flatten(), ReLU(), Linear(8, 1))
     layout = lay_out(network, (2, 2, 2))
-    assert layout.placed["relu1.out"].shape == (2, 2, 2)
+    assert layout.placed["relu1.out"].shape == (1, 2, 2, 2)
     assert [stage.input_shape for stage in layout.stages] == [(2, 2, 2), (8,)]
 
 
@@ -409,12 +416,12 @@ def test_a_network_that_needs_more_than_a_worksheet_is_refused(
     network: Sequential, input_shape: tuple[int, ...], needs: str
 ) -> None:
     with pytest.raises(LayoutError, match="a worksheet has 1,048,576 and 16,384") as caught:
-        lay_out(network, input_shape)
+        lay_out(network, input_shape, Drawing(layout="one-sheet"))
     assert needs in str(caught.value)
 
 
 def test_a_network_that_fills_a_worksheet_is_taken() -> None:
-    layout = lay_out(Sequential(ReLU()), (1_048_573,))
+    layout = lay_out(Sequential(ReLU()), (1_048_573,), Drawing(layout="one-sheet"))
     assert layout.placed["relu1.out"].grids[0].bounds.last_row == 1_048_575
 
 
@@ -474,7 +481,7 @@ def test_automatic_titles_make_way_for_a_pinned_tensor() -> None:
     network = Sequential(Conv2d(1, 1, 3))
     layout = lay_out(network, (1, 5, 5), Drawing(anchors={"input": ("A2",)}))
     assert layout.placed["input"].grids[0].cell(0, 0).a1 == "A2"
-    cells = {text.cell for text in layout.drawing.texts or ()}
+    cells = {text.cell.a1 for text in layout.sheets[0].texts}
     assert cells
     assert cells.isdisjoint({cell.a1 for cell in layout.placed["input"].grids[0].cells()})
 

@@ -253,7 +253,7 @@ def test_noise_is_drawn_for_the_layers_that_need_it() -> None:
     network = Sequential(Conv2d(1, 2, 3), Dropout(0.5), MaxPool2d(2))
     noise = network.draw_noise((1, 6, 5), seed=7)
     assert {name: {k: v.shape for k, v in drawn.items()} for name, drawn in noise.items()} == {
-        "conv1": {}, "dropout1": {"random": (2, 4, 3)}, "maxpool1": {},
+        "conv1": {}, "dropout1": {"random": (1, 2, 4, 3)}, "maxpool1": {},
     }  # fmt: skip
     again = network.draw_noise((1, 6, 5), seed=7)
     np.testing.assert_array_equal(noise["dropout1"]["random"], again["dropout1"]["random"])

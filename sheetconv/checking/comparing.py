@@ -71,7 +71,8 @@ def compare(
             drifted = stage_error_bounds(network, stage, source_value, source_drift, given_params)
             values |= from_image
             drift |= drifted
-            result = LayerResult(described.worksheet, stage.label, source, [], [])
+            worksheet = layout.placed[stage.out].grids[0].sheet
+            result = LayerResult(worksheet, stage.label, source, [], [])
             for name, placed in layout.placed.items():
                 if not name.startswith(f"{stage.name}.") or not placed.role.is_formula:
                     continue

@@ -115,11 +115,12 @@ def _in_turn(
     """
     height, width = window
     units = height * width
-    # A vector stands in a column.
-    rows, columns = shape[-2:] if len(shape) > 1 else (*shape, 1)
+    # The batch comes first. A vector stands in a column.
+    one = shape[1:]
+    rows, columns = one[-2:] if len(one) > 1 else (*one, 1)
     number = np.arange(rows)[:, np.newaxis] % height * width + np.arange(columns) % width
     rank = (number - probe - 1) % units
-    values: Array = rank.reshape(shape[-2:]) + rng.uniform(0.0, 0.9, shape)
+    values: Array = rank.reshape(one[-2:]) + rng.uniform(0.0, 0.9, shape)
     if below:
         values = values - (units + 1)
     return values

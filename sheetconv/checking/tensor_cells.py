@@ -88,9 +88,9 @@ def read_descriptions(path: Path) -> list[Described]:
     ]
     described = description.from_rows([text for _, text in sorted(rows)], str(path))
     for item in described:
-        if item.worksheet not in sheets:
+        if gone := [name for name in item.layout.worksheets if name not in sheets]:
             raise CheckError(
-                f"{path} has no worksheet {item.worksheet!r}, on which its network stood: it has "
+                f"{path} has no worksheet {gone[0]!r}, on which its network stood: it has "
                 f"{', '.join(name for name in sheets if name != description.SHEET)}; give it its "
                 "old name again"
             )
@@ -121,7 +121,8 @@ def read_tensors(path: Path, described: Described) -> dict[str, TensorCells]:
                 _Span(tensors[name], grid, start, [c for c in own if _inside(c, start, grid)])
             )
             start += grid.size
-    _fill(spans, read_cells(path, described.worksheet))
+    for sheet in layout.worksheets:
+        _fill([span for span in spans if span.grid.sheet == sheet], read_cells(path, sheet))
     for tensor in tensors.values():
         missing = np.flatnonzero(np.isnan(tensor.numbers))
         for index in missing.tolist():

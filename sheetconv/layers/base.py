@@ -35,9 +35,13 @@ SNAP = 2.0**-48
 #: planes: one plane a channel, downwards; vector: one column;
 #: kernels: a kernel for each pair of output and input channel, beside the output's plane;
 #: dense: for each output a copy of the input's own arrangement;
-#: scalars: one cell a channel, beside its plane; below: one cell a channel, below its plane;
-#: single: one labelled cell above the planes.
-Arrangement = Literal["planes", "vector", "kernels", "dense", "scalars", "below", "single"]
+#: scalars: one labelled cell a channel, beside its plane, below the kernels if there are any;
+#: below: one labelled cell a channel (or vector), below its plane;
+#: single: one labelled cell above the planes;
+#: border: the cells around each plane of the input, as far as the layer's `border` says.
+Arrangement = Literal[
+    "planes", "vector", "kernels", "dense", "scalars", "below", "single", "border"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,9 @@ class Tensor:
         number_format: Excel's number format; None for the workbook's own.
         spread: rows and columns from one unit of a kernel to the next, in units of the
             input's plane.
+        batched: whether each image of a batch has its own, as activations do; a batch then
+            comes first in the arrays, though not in `shape`. Default: whether it holds
+            formulas or the image.
     """
 
     name: str
@@ -62,6 +69,12 @@ class Tensor:
     label: str = ""
     number_format: str | None = None
     spread: tuple[int, int] = (1, 1)
+    batched: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.batched is None:
+            per_image = self.role.is_formula or self.role is Role.INPUT
+            object.__setattr__(self, "batched", per_image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,7 @@ class Border:
         zeros: whether padding is zeros; otherwise blank, which MAX and AVERAGE skip.
         counts: whether a zero differs from a blank to the formula, so that it has to be
             drawn whatever the drawing says.
+        filled: whether a tensor of the layer, its arrangement `border`, stands on the padding.
     """
 
     left: int = 0
@@ -85,6 +99,7 @@ class Border:
     past_bottom: int = 0
     zeros: bool = True
     counts: bool = False
+    filled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,9 @@ class Layer(ABC):
     stem: ClassVar[str] = ""
     #: Whether the layer draws nothing: its output stands on its input's cells.
     is_view: ClassVar[bool] = False
+    #: Whether each unit belongs to the one input unit in its place, so that behind Flatten
+    #: the layer stands on planes like those that it reads.
+    is_unitwise: ClassVar[bool] = False
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -128,12 +146,19 @@ class Layer(ABC):
         """New parameters, drawn as PyTorch draws them; none by default."""
         return {}
 
+    def init_buffers(self) -> dict[str, Array]:
+        """The numbers that are kept but not learned, as PyTorch starts them; none by default.
+
+        `forward` finds them among the parameters.
+        """
+        return {}
+
     def settings(self) -> dict[str, Array]:
         """The numbers of the configuration that stand in cells of their own, by tensor name."""
         return {}
 
     def probe_settings(self, rng: np.random.Generator) -> dict[str, Array]:
-        """Settings for a recalculation with random numbers; those not given stay."""
+        """Settings and buffers for a recalculation with random numbers; others stay."""
         return {}
 
     def probe_window(self, input_shape: Shape) -> tuple[int, int]:
@@ -144,8 +169,10 @@ class Layer(ABC):
         """
         return (1, 1)
 
-    def draw_noise(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
-        """The random tensors that `forward` reads, without the batch; none by default."""
+    def draw_noise(
+        self, input_shape: Shape, rng: np.random.Generator, batch: int = 1
+    ) -> dict[str, Array]:
+        """The random tensors that `forward` reads, the batch first; none by default."""
         return {}
 
     @abstractmethod
@@ -163,7 +190,7 @@ class Layer(ABC):
         """The output of a batch, one unit at a time: the layer's formula, in Python."""
 
     def activations(self, x: Array, params: Params) -> dict[str, Array]:
-        """The value of every formula tensor except noise, with the batch first.
+        """The value of every formula tensor except noise: the batch first where it is batched.
 
         A step that `params` holds is what a workbook shows: what reads it is computed from
         that, so that a wrong step is told from those that follow it.
@@ -198,10 +225,14 @@ class Layer(ABC):
 
     @abstractmethod
     def formulas(self, view: View) -> list[CellFormulas]:
-        """The formula of every formula tensor.
+        """The formula of every batched formula tensor, for one image of the batch.
 
         It must not be derived from `forward`: the check holds the two against each other.
         """
+
+    def batch_formulas(self, view: View) -> list[CellFormulas]:
+        """The formulas of the tensors that all images share; none by default."""
+        return []
 
     @classmethod
     @abstractmethod
@@ -240,6 +271,10 @@ class Elementwise(Layer):
 
     It may stand on planes of its own, or be fused into the formula of the layer before.
     """
+
+    is_unitwise: ClassVar[bool] = True
+    #: Whether it may be fused: not where its formula holds the expression many times.
+    is_fusable: ClassVar[bool] = True
 
     @abstractmethod
     def wrap(self, expression: Formula) -> Formula:

@@ -77,8 +77,10 @@ class Dropout(Layer):
         """A small p: what is dropped shows nothing of the cells before it."""
         return {"p": rng.uniform(0.0, 0.2, ())}
 
-    def draw_noise(self, input_shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
-        return {"random": rng.random(input_shape)}
+    def draw_noise(
+        self, input_shape: Shape, rng: np.random.Generator, batch: int = 1
+    ) -> dict[str, Array]:
+        return {"random": rng.random((batch, *input_shape))}
 
     def _mask(self, params: Params) -> Array:
         random, threshold = params["random"], float(params.get("p", self.p)) + self.margin

@@ -1,0 +1,552 @@
+"""Where planes go: left to right in the order of the layers, channels downwards.
+
+A kernel stands beside the plane that it makes. The images of a batch are blocks, one
+below the other; what they share stands beside the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from .cells import MAX_COLUMNS, Cell, Grid, Range, column_name, parse_cell, parse_range
+from .drawing import (
+    BLUE_WHITE_RED,
+    TINTS,
+    WHITE_TO_RED,
+    Columns,
+    Drawing,
+    Style,
+)
+from .errors import LayoutError
+from .formulas import Placed, Role, Shape
+from .frames import border_cells, frame_grids
+from .layers.base import Arrangement, Border, Layer, Tensor
+from .layout import (
+    ColourScale,
+    Layout,
+    SheetLooks,
+    SheetText,
+    Stage,
+    border_style,
+    stages_of,
+)
+from .network import Sequential
+from .overlaps import grown
+from .pages import page_name, page_texts
+
+_TOP = 3  # first row of planes: below title, shape, and a row of labels
+_GAP = 2  # blank columns between blocks
+_PLANE_WIDTH, _WEIGHT_WIDTH = 4.9, 5.6  # characters: -12.3 and -0.12
+# One decimal where it fits a narrow column, none where it would not. Programs take off the
+# sign of a section whose condition holds for negative numbers alone: it is written out.
+_ACTIVATION_FORMAT = "[>=100]0;[<0]-0.0;0.0"
+_WEIGHT_FORMAT = "0.00"
+_LEARNED = (Role.PARAM, Role.BUFFER)
+
+
+@dataclass(slots=True)
+class _Page:
+    """A worksheet that fills up."""
+
+    name: str
+    texts: list[tuple[SheetText, bool]] = field(default_factory=list)
+    scales: list[tuple[ColourScale, bool]] = field(default_factory=list)
+    wide: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Flow:
+    """The state of laying out one network: a cursor that moves right, and to the next page.
+
+    While it runs, grids are those of the first image; `finished` repeats them.
+
+    Args:
+        network: the layers.
+        input_shape: of one image.
+        drawing: what to pin and how to draw.
+        batch: how many images.
+        signed_input: whether the image has negative numbers.
+        per_layer: whether each stage has a worksheet of its own.
+
+    Raises:
+        LayoutError: the drawing names what there is not, or the network cannot be drawn.
+    """
+
+    def __init__(
+        self,
+        network: Sequential,
+        input_shape: Shape,
+        drawing: Drawing,
+        batch: int,
+        signed_input: bool,
+        per_layer: bool,
+    ) -> None:
+        self.network = network
+        self.input_shape = input_shape
+        self.drawing = drawing
+        self.batch = batch
+        self.per_layer = per_layer
+        self.stages = stages_of(network, input_shape, drawing.fuse)
+        self.tensors: dict[str, Tensor] = {}
+        self.grids: dict[str, list[Grid]] = {}
+        self.styles: dict[str, Style] = {}
+        #: Full name of a tensor -> what the layer that reads it needs around its planes.
+        self.moats: dict[str, Border] = {}
+        #: Tensors that stand on the padding of others.
+        self.framing: set[str] = set()
+        self.pages = [_Page(drawing.worksheet)]
+        self.column = 1
+        #: Tensors that may hold negative numbers.
+        self.signed = {"input"} if signed_input else set[str]()
+        self._check_names()
+        self._run()
+
+    @property
+    def page(self) -> _Page:
+        return self.pages[-1]
+
+    def _check_names(self) -> None:
+        known = {"input"}
+        for stage in self.stages:
+            tensors = self.network.layers[stage.name].tensors(stage.input_shape)
+            known |= {f"{stage.name}.{tensor.name}" for tensor in tensors}
+        given = {*self.drawing.anchors, *self.drawing.number_formats, *self.drawing.styles}
+        if unknown := sorted(given - known):
+            raise LayoutError(
+                f"the drawing names a tensor {unknown[0]!r} that the network does not draw: "
+                f"it draws {', '.join(sorted(known))}"
+            )
+        if unknown := sorted(self.drawing.aligned - {stage.name for stage in self.stages}):
+            raise LayoutError(
+                f"the drawing aligns a layer {unknown[0]!r} that is not drawn: "
+                f"drawn are {', '.join(stage.name for stage in self.stages)}"
+            )
+
+    def _run(self) -> None:
+        shape = self.input_shape
+        arrangement: Arrangement = "planes" if len(shape) == 3 else "vector"
+        if len(shape) not in (1, 3):
+            raise LayoutError(
+                f"the input has shape {shape}: expected (channels, height, width) or (features,)"
+            )
+        self.moats["input"] = self._moat(0)
+        self._planes("input", Tensor("input", shape, Role.INPUT, arrangement), (1, 1), "Input", ())
+        self._name_images()
+        for number, stage in enumerate(self.stages):
+            self.moats[stage.out] = self._moat(number + 1)
+            self._find_sign(stage)
+            if self.per_layer:
+                self.pages.append(_Page(page_name(self.drawing.worksheet, stage.name)))
+                self.column = 1
+            self._stage(stage)
+
+    def _name_images(self) -> None:
+        first = self.grids["input"][0]
+        top = first.row - self.moats["input"].top - 1
+        column = first.column - self.moats["input"].left
+        if self.batch > 1:
+            # `finished` numbers the copies.
+            self._text(top, column, "image 1", batched=True)
+        if len(self.grids["input"]) == len(TINTS):
+            for grid, name in zip(self.grids["input"], TINTS, strict=True):
+                row = grid.row - self.moats["input"].top - 1
+                after = 2 if self.batch > 1 and row == top else 0
+                self._text(row, grid.column + after, name, batched=True)
+
+    def _find_sign(self, stage: Stage) -> None:
+        nonnegative = stage.source not in self.signed
+        for name in (stage.name, *stage.fused):
+            nonnegative = self.network.layers[name].nonnegative(nonnegative)
+        if not nonnegative:
+            self.signed.add(stage.out)
+
+    def _moat(self, number: int) -> Border:
+        """What the stage of that number needs around its input."""
+        if number == len(self.stages):
+            return Border()
+        stage = self.stages[number]
+        return self.network.layers[stage.name].border(stage.input_shape)
+
+    def _stage(self, stage: Stage) -> None:
+        layer = self.network.layers[stage.name]
+        for tensor in layer.tensors(stage.input_shape):
+            full = f"{stage.name}.{tensor.name}"
+            self.tensors[full] = tensor
+            if tensor.arrangement in ("planes", "vector"):
+                title = self._title(stage, layer) if tensor.name == "out" else tensor.label
+                rows = self._rows(stage, layer, tensor)
+                self._planes(full, tensor, self._steps(stage), title, rows)
+            elif tensor.arrangement == "kernels":
+                out = layer.tensors(stage.input_shape)[-1]
+                rows = self._rows(stage, layer, out)
+                self._kernels(full, tensor, rows, self._spread(stage, tensor))
+            elif tensor.arrangement == "dense":
+                self._dense(full, tensor, stage)
+            elif tensor.arrangement == "scalars":
+                self._scalars(full, tensor, stage, layer)
+            elif tensor.arrangement == "below":
+                self._below(full, tensor, stage)
+            elif tensor.arrangement == "border":
+                self._border(full, tensor, stage)
+            else:
+                self._single(full, tensor)
+
+    def _title(self, stage: Stage, layer: Layer) -> str:
+        number = stage.name.removeprefix(layer.stem)
+        own = f"{layer.title}{number}" if number.isdigit() else stage.name
+        return " + ".join((own, *(self.network.layers[name].title for name in stage.fused)))
+
+    def _steps(self, stage: Stage) -> tuple[int, int]:
+        """Rows and columns between units of a stage's output."""
+        aligned = stage.name in self.drawing.aligned
+        return self.network.layers[stage.name].steps() if aligned else (1, 1)
+
+    def _pitch(self, stage: Stage, layer: Layer) -> int:
+        """Rows that one output plane needs with all that stands around it."""
+        tensors = layer.tensors(stage.input_shape)
+        out, moat, step = tensors[-1].shape, self.moats[stage.out], self._steps(stage)[0]
+        plane = (out[1] - 1) * step + 1 + (moat.top + moat.bottom + moat.past_bottom) * step
+        has_kernels = any(tensor.arrangement == "kernels" for tensor in tensors)
+        beside = below = 0
+        for tensor in tensors:
+            if tensor.arrangement == "kernels":
+                height = (tensor.shape[2] - 1) * self._spread(stage, tensor)[0] + 1
+                beside += 1 + tensor.shape[1] * (height + 1)
+            elif tensor.arrangement == "scalars":
+                beside += 3 if has_kernels else 1
+            elif tensor.arrangement == "below":
+                below += 1
+        return max(plane + below, beside) + 2
+
+    def _rows(self, stage: Stage, layer: Layer, tensor: Tensor) -> tuple[int, ...]:
+        """First rows of a layer's planes: beside its input's where these leave room."""
+        if tensor.arrangement == "vector":
+            return (_TOP,)
+        pitch = self._pitch(stage, layer)
+        top = _TOP + self.moats[stage.out].top * self._steps(stage)[0]
+        source = [grid.row for grid in self.grids[stage.source]]
+        apart = min((b - a for a, b in pairwise(source)), default=pitch)
+        if len(source) == tensor.shape[0] and apart >= pitch:
+            down = max(0, top - source[0])
+            return tuple(row + down for row in source)
+        return tuple(top + c * pitch for c in range(tensor.shape[0]))
+
+    def _anchor(self, full: str, chosen: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Rows and columns of a tensor's grids: the template's where it gives them."""
+        given = self.drawing.anchors.get(full)
+        if given is None:
+            return chosen
+        if len(given) != len(chosen):
+            raise LayoutError(
+                f"{full} has {len(given)} anchors: expected {len(chosen)}, the first cell of "
+                "each of its planes"
+            )
+        cells = [parse_cell(text, self.drawing.worksheet) for text in given]
+        return [(cell.row, cell.column) for cell in cells]
+
+    def _text(
+        self, row: int, column: int, text: str, *, bold: bool = False, batched: bool = False
+    ) -> None:
+        style = Style(bold=bold) if bold else Style(colour="#7F7F7F")
+        cell = Cell(self.page.name, row, column)
+        self.page.texts.append((SheetText(cell, text, style), batched))
+
+    def _place(self, full: str, tensor: Tensor, grids: list[Grid], default_format: str) -> None:
+        self.tensors[full], self.grids[full] = tensor, grids
+        number_format = tensor.number_format or default_format
+        if number_format == _WEIGHT_FORMAT:
+            self.page.wide += [(grid.column, grid.bounds.last_column) for grid in grids]
+        style = self.drawing.styles.get(full, Style(number_format))
+        if full in self.drawing.number_formats:
+            style = replace(style, number_format=self.drawing.number_formats[full])
+        self.styles[full] = style
+
+    def _colour(self, ranges: list[Range], colours: tuple[str, ...], batched: bool | None) -> None:
+        self.page.scales.append((ColourScale(tuple(ranges), colours), bool(batched)))
+
+    def _planes(
+        self, full: str, tensor: Tensor, steps: tuple[int, int], title: str, rows: tuple[int, ...]
+    ) -> None:
+        if tensor.arrangement == "vector":
+            count, height, width = 1, tensor.shape[0], 1
+            steps = (1, 1)
+        else:
+            count, height, width = tensor.shape
+        moat = self.moats.get(full, Border())
+        column = self.column + moat.left * steps[1]
+        if not rows:
+            pitch = height + moat.top + moat.bottom + moat.past_bottom + 2
+            rows = tuple(_TOP + moat.top + c * pitch for c in range(count))
+        anchors = self._anchor(full, [(row, column) for row in rows])
+        grids = [Grid(self.page.name, row, col, height, width, *steps) for row, col in anchors]
+        learned = tensor.role in _LEARNED
+        self._place(full, tensor, grids, _WEIGHT_FORMAT if learned else _ACTIVATION_FORMAT)
+        self._text(0, self.column, title, bold=True)
+        self._text(1, self.column, " x ".join(map(str, tensor.shape)))
+        colours = BLUE_WHITE_RED if learned or full in self.signed else WHITE_TO_RED
+        tints = list(TINTS.values()) if full == "input" and count == len(TINTS) else []
+        for number, grid in enumerate(grids):
+            tinted = tints[number] if tints and full not in self.signed else colours
+            self._colour([grid.bounds], tinted, tensor.batched)
+        past = moat.right + moat.past_right
+        self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + _GAP
+
+    def _spread(self, stage: Stage, tensor: Tensor) -> tuple[int, int]:
+        """Rows and columns between the cells of a kernel: as between those that it meets."""
+        plane = self.grids[stage.source][0]
+        return (tensor.spread[0] * plane.row_step, tensor.spread[1] * plane.column_step)
+
+    def _kernels(
+        self, full: str, tensor: Tensor, rows: tuple[int, ...], spread: tuple[int, int]
+    ) -> None:
+        _, in_channels, height, width = tensor.shape
+        apart = (height - 1) * spread[0] + 2
+        chosen = []
+        for o, top in enumerate(rows):
+            self._text(top, self.column, f"{tensor.label} {o + 1}")
+            chosen += [(top + 1 + c * apart, self.column) for c in range(in_channels)]
+        grids = [
+            Grid(self.page.name, row, column, height, width, *spread)
+            for row, column in self._anchor(full, chosen)
+        ]
+        self._place(full, tensor, grids, _WEIGHT_FORMAT)
+        self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
+        self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
+
+    def _scalars(self, full: str, tensor: Tensor, stage: Stage, layer: Layer) -> None:
+        """One cell a channel, left of its plane: below its kernels, or in a list with labels."""
+        kernels = self.grids.get(f"{stage.name}.weight", [])
+        if kernels and self.tensors[f"{stage.name}.weight"].arrangement == "kernels":
+            depth = len(kernels) // tensor.shape[0]
+            chosen = []
+            for o in range(tensor.shape[0]):
+                last = kernels[(o + 1) * depth - 1].bounds
+                self._text(last.last_row + 2, last.column, tensor.label)
+                chosen.append((last.last_row + 3, last.column))
+            self._cells(full, tensor, chosen)
+            return
+        listed = [t for t in layer.tensors(stage.input_shape) if t.arrangement == "scalars"]
+        number = [t.name for t in listed].index(tensor.name)
+        rows = self._rows(stage, layer, layer.tensors(stage.input_shape)[-1])
+        for row in rows:
+            self._text(row + number, self.column, tensor.label, batched=tensor.batched or False)
+        self._cells(full, tensor, [(row + number, self.column + 2) for row in rows])
+        if number == len(listed) - 1:
+            self.column += 3 + _GAP
+
+    def _below(self, full: str, tensor: Tensor, stage: Stage) -> None:
+        """One cell a channel, below the last planes drawn: a list with labels."""
+        own = [name for name in self.grids if name.startswith(f"{stage.name}.")]
+        drawn = [n for n in own if self.tensors[n].arrangement in ("planes", "vector")]
+        already = sum(self.tensors[name].arrangement == "below" for name in own)
+        chosen = []
+        for grid in self.grids[drawn[-1]]:
+            row = grid.bounds.last_row + 1 + already
+            chosen.append((row, grid.column + 4))
+            self._text(row, grid.column, tensor.label, batched=tensor.batched or False)
+        self._cells(full, tensor, chosen)
+        last = max(grid.column for grid in self.grids[full])
+        self.column = max(self.column, last + 1 + _GAP)
+
+    def _single(self, full: str, tensor: Tensor) -> None:
+        self._text(_TOP, self.column, tensor.label, batched=tensor.batched or False)
+        self._cells(full, tensor, [(_TOP + 1, self.column)])
+        self.column = self.grids[full][0].column + 1 + _GAP
+
+    def _cells(self, full: str, tensor: Tensor, chosen: list[tuple[int, int]]) -> None:
+        anchors = self._anchor(full, chosen)
+        grids = [Grid(self.page.name, row, column, 1, 1) for row, column in anchors]
+        self._place(full, tensor, grids, _WEIGHT_FORMAT)
+
+    def _border(self, full: str, tensor: Tensor, stage: Stage) -> None:
+        """On the padding around the input's planes, wherever these stand."""
+        moat = self.moats[stage.source]
+        grids = [cells for plane in self.grids[stage.source] for cells in frame_grids(plane, moat)]
+        self.framing.add(full)
+        self.tensors[full], self.grids[full] = tensor, grids
+        number_format = self.styles[stage.source].number_format
+        self.styles[full] = replace(border_style(), number_format=number_format)
+
+    def _dense(self, full: str, tensor: Tensor, stage: Stage) -> None:
+        """For each output a copy of the input's arrangement, one beside the other.
+
+        On a worksheet of its own they begin again below where the columns end.
+        """
+        source = self.grids[stage.source]
+        left = min(grid.column for grid in source)
+        span = max(grid.bounds.last_column for grid in source) - left + 1
+        apart = span + (1 if span > 1 else 0)
+        outputs = tensor.shape[0]
+        across = max(1, (MAX_COLUMNS - 64) // apart) if self.per_layer else outputs
+        tall = max(grid.bounds.last_row for grid in source) - _TOP + 3
+        chosen = [
+            (
+                grid.row + k // across * tall,
+                self.column + k % across * apart + grid.column - left,
+            )
+            for k in range(outputs)
+            for grid in source
+        ]
+        grids = [
+            replace(grid, sheet=self.page.name, row=row, column=column)
+            for (row, column), grid in zip(
+                self._anchor(full, chosen), source * outputs, strict=True
+            )
+        ]
+        self._place(full, tensor, grids, _WEIGHT_FORMAT)
+        self._text(
+            0,
+            self.column,
+            f"{self._title(stage, self.network.layers[stage.name])} weights",
+            bold=True,
+        )
+        self._text(1, self.column, " x ".join(map(str, tensor.shape)))
+        if outputs > 1:
+            for k in range(outputs):
+                self._text(2 + k // across * tall, self.column + k % across * apart, str(k))
+        self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
+        self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
+
+    def _heights(self) -> dict[str, int]:
+        """Rows from one image's block to the next, by worksheet."""
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for full, grids in self.grids.items():
+            if not self.tensors[full].batched:
+                continue
+            for grid in grids:
+                area = grown(grid, self.moats.get(full, Border()), past=True)
+                first[grid.sheet] = min(first.get(grid.sheet, area.row), area.row)
+                last[grid.sheet] = max(last.get(grid.sheet, 0), area.last_row)
+        return {sheet: last[sheet] - first[sheet] + 4 for sheet in first}
+
+    def _repeated(self, texts: list[tuple[SheetText, bool]], height: int) -> list[SheetText]:
+        """The texts of every image's block."""
+        out = []
+        for text, batched in texts:
+            for number in range(self.batch if batched else 1):
+                cell = replace(text.cell, row=text.cell.row + number * height)
+                shown = f"image {number + 1}" if text.text == "image 1" else text.text
+                out.append(replace(text, cell=cell, text=shown))
+        return out
+
+    def finished(self, reason: str) -> Layout:
+        """The layout, every image's block in it.
+
+        Args:
+            reason: why it has one worksheet, or one a layer.
+        """
+        heights = self._heights()
+        moats = {full: moat for full, moat in self.moats.items() if full in self.grids}
+        placed = {}
+        for full, grids in self.grids.items():
+            tensor = self.tensors[full]
+            shape = (self.batch, *tensor.shape) if tensor.batched else tensor.shape
+            blocks = range(self.batch if tensor.batched else 1)
+            repeated = [
+                down(grid, n * heights.get(grid.sheet, 0)) for n in blocks for grid in grids
+            ]
+            placed[full] = Placed(shape, tensor.role, tuple(repeated))
+        borders = [
+            cells
+            for full, moat in moats.items()
+            if not moat.filled and (self.drawing.border == "drawn" or moat.counts)
+            for grid in placed[full].grids
+            for cells in border_cells(grid, moat)
+        ]
+        scales = [
+            ColourScale(
+                tuple(replace(area, row=area.row + n * height) for area in scale.ranges),
+                scale.colours,
+            )
+            for page in self.pages
+            for height in (heights.get(page.name, 0),)
+            for scale, batched in page.scales
+            for n in range(self.batch if batched else 1)
+        ]
+        drawing = self.drawing
+        if drawing.colour_scales is not None:
+            scales = [
+                ColourScale(
+                    tuple(parse_range(text, drawing.worksheet) for text in ranges.split()),
+                    WHITE_TO_RED,
+                )
+                for ranges in drawing.colour_scales
+            ]
+        return Layout(
+            drawing,
+            self.input_shape,
+            self.batch,
+            self.stages,
+            placed,
+            self.styles,
+            tuple(borders),
+            tuple(scales),
+            tuple(
+                self._looks(page, heights.get(page.name, 0), placed)
+                for number, page in enumerate(self.pages)
+            ),
+            reason,
+        )
+
+    def _looks(self, page: _Page, height: int, placed: dict[str, Placed]) -> SheetLooks:
+        drawing = self.drawing
+        if drawing.texts is not None:
+            texts = [
+                SheetText(parse_cell(text.cell, page.name), text.text, text.style)
+                for text in drawing.texts
+            ]
+        else:
+            texts = self._free_texts(self._repeated(page.texts, height))
+        if self.per_layer:
+            names = [item.name for item in self.pages]
+            texts += page_texts(names, names.index(page.name), self.column_after_input)
+        columns, width = drawing.columns or (), drawing.default_width
+        if drawing.default_width is None and drawing.columns is None:
+            columns = tuple(
+                Columns(f"{column_name(first)}:{column_name(last)}", _WEIGHT_WIDTH)
+                for first, last in _merged(page.wide)
+            )
+            width = _PLANE_WIDTH
+        return SheetLooks(page.name, tuple(texts), columns, width)
+
+    @property
+    def column_after_input(self) -> int:
+        """The first free column of the input's worksheet, when it stands there alone."""
+        moat = self.moats["input"]
+        last = max(grown(grid, moat, past=True).last_column for grid in self.grids["input"])
+        return last + 1 + _GAP
+
+    def _free_texts(self, texts: list[SheetText]) -> list[SheetText]:
+        """The titles and labels, without those whose place a pinned tensor took."""
+        if not self.drawing.anchors:
+            return texts
+        taken = [
+            grown(grid, self.moats.get(name, Border()), past=True)
+            for name, grids in self.grids.items()
+            for grid in grids
+        ]
+        return [
+            text
+            for text in texts
+            if not any(
+                Range(text.cell.sheet, text.cell.row, text.cell.column).overlaps(area)
+                for area in taken
+            )
+        ]
+
+
+def down(grid: Grid, rows: int) -> Grid:
+    """A grid some rows further down."""
+    return replace(grid, row=grid.row + rows) if rows else grid
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans of columns, sorted, those that touch or overlap made one."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(set(spans)):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
