@@ -37,6 +37,7 @@ from .pages import page_name, page_texts
 
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 _GAP = 2  # blank columns between blocks
+_MOST_KERNELS_DOWN = 16  # of one output; more begin a new column
 _PLANE_WIDTH, _WEIGHT_WIDTH = 4.9, 5.6  # characters: -12.3 and -0.12
 # One decimal where it fits a narrow column, none where it would not. Programs take off the
 # sign of a section whose condition holds for negative numbers alone: it is written out.
@@ -211,7 +212,7 @@ class Flow:
         for tensor in tensors:
             if tensor.arrangement == "kernels":
                 height = (tensor.shape[2] - 1) * self._spread(stage, tensor)[0] + 1
-                beside += 1 + tensor.shape[1] * (height + 1)
+                beside += 1 + min(tensor.shape[1], _MOST_KERNELS_DOWN) * (height + 1)
             elif tensor.arrangement == "scalars":
                 beside += 3 if has_kernels else 1
             elif tensor.arrangement == "below":
@@ -300,11 +301,13 @@ class Flow:
         self, full: str, tensor: Tensor, rows: tuple[int, ...], spread: tuple[int, int]
     ) -> None:
         _, in_channels, height, width = tensor.shape
-        apart = (height - 1) * spread[0] + 2
+        apart, across = (height - 1) * spread[0] + 2, (width - 1) * spread[1] + 2
         chosen = []
         for o, top in enumerate(rows):
             self._text(top, self.column, f"{tensor.label} {o + 1}")
-            chosen += [(top + 1 + c * apart, self.column) for c in range(in_channels)]
+            for c in range(in_channels):
+                right, below = divmod(c, _MOST_KERNELS_DOWN)
+                chosen.append((top + 1 + below * apart, self.column + right * across))
         grids = [
             Grid(self.page.name, row, column, height, width, *spread)
             for row, column in self._anchor(full, chosen)

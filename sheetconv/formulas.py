@@ -8,14 +8,18 @@ however large, and the writer can hold it as one Excel shared formula.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import prod
 
 from .cells import Grid, Range, quote_sheet
 
 Shape = tuple[int, ...]
+
+#: The most terms of a sum over planes: a formula has at most 8,192 characters, of which a term
+#: takes up to 94, and a leaky rectifier holds it twice.
+MOST_TERMS = 40
 
 
 class Role(StrEnum):
@@ -199,6 +203,18 @@ class View:
     def relative(self, grid: Grid) -> str:
         """The cells of a grid as a reference without dollar signs."""
         return self.prefix(grid.sheet) + grid.bounds.a1
+
+    def areas(self, grids: Sequence[Grid]) -> list[str]:
+        """References to all planes of a tensor: one each, or one to all if they are many.
+
+        More than `MOST_TERMS` planes that stand one below the other are one range, with
+        whatever lies between them.
+        """
+        if len(grids) <= MOST_TERMS or len({(g.sheet, g.column, g.width) for g in grids}) > 1:
+            return [self.relative(grid) for grid in grids]
+        top = min(grid.row for grid in grids)
+        first, last = grids[0].bounds, max(grid.bounds.last_row for grid in grids)
+        return [self.prefix(first.sheet) + replace(first, row=top, height=last - top + 1).a1]
 
     def window(
         self,

@@ -191,7 +191,9 @@ def _finished(network: Sequential, stage: Stage, item: CellFormulas) -> CellForm
         for name in stage.fused:
             fused = network.layers[name]
             assert isinstance(fused, Elementwise)
-            item = replace(item, formula=fused.wrap(item.formula))
+            # Each leaky rectifier doubles it: no formula that Excel takes has as many pieces.
+            if len(item.formula) < MAX_FORMULA:
+                item = replace(item, formula=fused.wrap(item.formula))
     _check_formula(stage, item)
     return item
 
@@ -207,7 +209,8 @@ def _check_formula(stage: Stage, item: CellFormulas) -> None:
     if len(last) + 1 > MAX_FORMULA:
         raise LayoutError(
             f"layer {stage.name}: the formula of {item.grid.cell(0, 0)} needs {len(last) + 1:,} "
-            f"characters, and Excel takes {MAX_FORMULA:,}: use fewer input channels"
+            f"characters, and Excel takes {MAX_FORMULA:,}: use fewer input channels, or draw what "
+            "is fused into it on planes of its own (fuse = false)"
         )
 
 

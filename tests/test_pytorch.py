@@ -36,8 +36,14 @@ def in_pytorch(layer: Layer) -> torch.nn.Module:
     if isinstance(layer, Conv2d):
         padding = config.pop("padding", 0)
         if isinstance(padding, tuple) and len(padding) == 4:
+            pad = {
+                "zeros": torch.nn.ZeroPad2d,
+                "reflect": torch.nn.ReflectionPad2d,
+                "replicate": torch.nn.ReplicationPad2d,
+                "circular": torch.nn.CircularPad2d,
+            }[config.pop("padding_mode", "zeros")]
             convolution = torch.nn.Conv2d(**config)
-            return torch.nn.Sequential(torch.nn.ZeroPad2d(padding), convolution).double().eval()
+            return torch.nn.Sequential(pad(padding), convolution).double().eval()
         config["padding"] = padding
     if isinstance(layer, Dropout):
         config = {"p": layer.p}

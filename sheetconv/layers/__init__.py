@@ -48,7 +48,7 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
         >>> layer_from_config({"type": "Conv2d", "in_channels": 1, "out_channels": 2,
         ...                    "kernel_size": 3})
         Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padding=0, dilation=1,
-        groups=1, bias=True)
+        groups=1, bias=True, padding_mode='zeros')
     """
     kind = config.get("type")
     if not isinstance(kind, str) or kind not in LAYERS:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import ceil, prod
 from typing import ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
-from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
+from ..formulas import MOST_TERMS, CellFormulas, Formula, Role, Shape, View, joined
+from . import padding as frames
 from .base import (
     ROUNDOFF,
     SNAP,
@@ -24,7 +25,7 @@ from .base import (
     Tensor,
     kaiming_uniform,
 )
-from .validation import flag, four_sides, pair, whole
+from .validation import flag, four_sides, one_of, pair, whole
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Conv2d(Layer):
     H' = (H + top + bottom - dilation_h * (kernel_h - 1) - 1) // stride_h + 1.
 
     A dilated kernel is drawn with holes: its cells stand as far apart as the cells that
-    they meet, and SUMPRODUCT reads the blanks between as zeros.
+    they meet, and SUMPRODUCT reads the blanks between as zeros. With more than 40 input
+    channels the sum is split: `partial1`, `partial2`, ... are planes of their own.
 
     Args:
         in_channels: planes of the input.
@@ -58,6 +60,9 @@ class Conv2d(Layer):
         groups: parts into which channels are cut, each convolved by itself; with
             `groups=in_channels` each plane alone (depthwise). Default 1.
         bias: whether a number is added to each plane. Default True.
+        padding_mode: what stands in the padding: `zeros`, or references to the plane's own
+            units: `reflect` (mirrored, without the edge), `replicate` (the edge again and
+            again), `circular` (from the other side). Default `zeros`.
 
     Raises:
         ShapeError: a field is out of its range.
@@ -75,6 +80,7 @@ class Conv2d(Layer):
     dilation: int | tuple[int, int] = 1
     groups: int = 1
     bias: bool = True
+    padding_mode: str = "zeros"
 
     title: ClassVar[str] = "Conv"
     stem: ClassVar[str] = "conv"
@@ -94,6 +100,7 @@ class Conv2d(Layer):
                     f"{getattr(self, field)}"
                 )
         flag("Conv2d", "bias", self.bias)
+        one_of("Conv2d", "padding_mode", self.padding_mode, frames.MODES)
         self.store_plain("in_channels", "out_channels", "kernel_size", "stride", "padding")
         self.store_plain("dilation", "groups")
 
@@ -128,6 +135,7 @@ class Conv2d(Layer):
             raise self.refuse_input(input_shape, f"({self.in_channels}, height, width)")
         (kh, kw), (sh, sw) = self._span, self._stride
         left, right, top, bottom = self._sides
+        frames.check_fits("Conv2d", self.padding_mode, self._sides, *input_shape[1:])
         height, width = input_shape[1] + top + bottom, input_shape[2] + left + right
         if height < kh or width < kw:
             raise ShapeError(
@@ -144,11 +152,7 @@ class Conv2d(Layer):
         return params
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
-        left, right, top, bottom = self._sides
-        padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        (sh, sw), (dh, dw) = self._stride, self._dilation
-        windows = sliding_window_view(padded, self._span, axis=(2, 3))
-        windows = windows[:, :, ::sh, ::sw, ::dh, ::dw]
+        windows = self._windows(x, params)
         # For each group (N, C, H', W', kh, kw) x (O, C, kh, kw) -> (N, H', W', O)
         parts = [
             np.tensordot(windows[:, c], params["weight"][o], axes=((1, 4, 5), (1, 2, 3)))
@@ -158,6 +162,30 @@ class Conv2d(Layer):
         if self.bias:
             out = out + params["bias"]
         return np.moveaxis(out, -1, 1), (x.shape, windows)
+
+    def _windows(self, x: Array, params: Params) -> Array:
+        """Every window of a batch: (N, C, H', W', kernel_h, kernel_w)."""
+        (sh, sw), (dh, dw) = self._stride, self._dilation
+        if "border" in params:
+            whole = frames.with_frame(x, params["border"], self._sides)
+        else:
+            whole = frames.padded(x, self._sides, self.padding_mode)
+        windows = sliding_window_view(whole, self._span, axis=(2, 3))
+        return windows[:, :, ::sh, ::sw, ::dh, ::dw]
+
+    @property
+    def _chunks(self) -> list[slice]:
+        """The input channels of each partial sum, within a group; none without partial sums."""
+        inputs = self.in_channels // self.groups
+        if inputs <= MOST_TERMS:
+            return []
+        # As even as can be.
+        size = ceil(inputs / ceil(inputs / MOST_TERMS))
+        return [slice(first, min(first + size, inputs)) for first in range(0, inputs, size)]
+
+    @property
+    def _has_border(self) -> bool:
+        return self.padding_mode != "zeros" and any(self._sides)
 
     def _groups(self) -> list[tuple[slice, slice]]:
         """Input and output channels of each group."""
@@ -190,7 +218,7 @@ class Conv2d(Layer):
             share = np.tensordot(grad_output[:, o], params["weight"][o, :, u, v], axes=(1, 0))
             i, j = slice(u * dh, u * dh + rows, sh), slice(v * dw, v * dw + columns, sw)
             padded[:, channels, i, j] += np.moveaxis(share, -1, 1)
-        return padded[:, :, top : top + h, left : left + w], grads
+        return frames.unpadded_gradient(padded, self._sides, self.padding_mode), grads
 
     def forward_naive(self, x: Array, params: Params) -> Array:
         (sh, sw), (dh, dw) = self._stride, self._dilation
@@ -201,12 +229,43 @@ class Conv2d(Layer):
         for b, o, i, j in np.ndindex(out.shape):
             total = float(params["bias"][o]) if self.bias else 0.0
             for c, u, v in np.ndindex(inputs, *self._kernel):
-                row, column = i * sh + u * dh - top, j * sw + v * dw - left
-                if 0 <= row < height and 0 <= column < width:
+                row = frames.source_index(i * sh + u * dh - top, height, self.padding_mode)
+                column = frames.source_index(j * sw + v * dw - left, width, self.padding_mode)
+                if row is not None and column is not None:
                     plane = x[b, o // outputs * inputs + c]
                     total += plane[row, column] * params["weight"][o, c, u, v]
             out[b, o, i, j] = total
         return out
+
+    def activations(self, x: Array, params: Params) -> dict[str, Array]:
+        values = {}
+        if self._has_border:
+            values["border"] = frames.frame(
+                frames.padded(x, self._sides, self.padding_mode), self._sides
+            )
+        partial = self._partial_sums(x, params)
+        values |= partial
+        if partial:
+            shown = [params.get(name, value) for name, value in partial.items()]
+            out = np.sum(np.broadcast_arrays(*shown), axis=0)
+            bias = params["bias"][:, np.newaxis, np.newaxis] if self.bias else 0.0
+            return {**values, "out": out + bias}
+        return {**values, "out": self.forward(x, params)[0]}
+
+    def _partial_sums(self, x: Array, params: Params) -> dict[str, Array]:
+        """What the input channels of each chunk give, without the bias."""
+        if not self._chunks:
+            return {}
+        windows, sums = self._windows(x, params), {}
+        for number, chunk in enumerate(self._chunks, 1):
+            parts = [
+                np.tensordot(
+                    windows[:, c][:, chunk], params["weight"][o, chunk], axes=((1, 4, 5), (1, 2, 3))
+                )
+                for c, o in self._groups()
+            ]
+            sums[f"partial{number}"] = np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)
+        return sums
 
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """Twice (n + 2) roundoffs of the sum of the n absolute products, bias included.
@@ -217,21 +276,33 @@ class Conv2d(Layer):
         terms = prod(self._weight_shape[1:]) + 1
         joined_terms = self.bias or self.in_channels > self.groups
         part = 2 * (terms + 1) * ROUNDOFF + (SNAP if joined_terms else 0.0)
-        rounding = part * self.forward(np.abs(x), magnitude)[0]
-        magnitude["bias"] = np.zeros(self.out_channels)
-        return {"out": rounding + self.forward(error, magnitude)[0]}
+        total = self.activations(np.abs(x), magnitude)
+        drift = {name: value for name, value in magnitude.items() if name == "weight"}
+        drift["bias"] = np.zeros(self.out_channels)
+        moved = self.activations(error, drift)
+        # Copies are exact.
+        return {
+            name: moved[name] if name == "border" else part * value + moved[name]
+            for name, value in total.items()
+        }
 
     def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
         weight = self._weight_shape
         drawn = [Tensor("weight", weight, Role.PARAM, "kernels", "filter", spread=self._dilation)]
         if self.bias:
             drawn.append(Tensor("bias", (self.out_channels,), Role.PARAM, "scalars", "bias"))
-        out = Tensor("out", self.output_shape(input_shape), Role.OUTPUT, "planes")
-        return (*drawn, out)
+        if self._has_border:
+            units = (self.in_channels, frames.frame_size(self._sides, *input_shape[1:]))
+            drawn.insert(0, Tensor("border", units, Role.STEP, "border"))
+        shape = self.output_shape(input_shape)
+        for number, chunk in enumerate(self._chunks, 1):
+            label = f"channels {chunk.start + 1}-{chunk.stop}"
+            drawn.append(Tensor(f"partial{number}", shape, Role.STEP, "planes", label))
+        return (*drawn, Tensor("out", shape, Role.OUTPUT, "planes"))
 
     def border(self, input_shape: Shape) -> Border:
         left, right, top, bottom = self._sides
-        return Border(left, right, top, bottom)
+        return Border(left, right, top, bottom, filled=self._has_border)
 
     def steps(self) -> tuple[int, int]:
         return self._stride
@@ -241,6 +312,8 @@ class Conv2d(Layer):
         kernels = view.own["weight"].grids
         inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
         formulas = []
+        if self._has_border:
+            formulas += frames.frame_formulas(view, "border", self.padding_mode)
         for o, start, grid in view.planes("out"):
             terms: list[Formula] = []
             first = o // outputs * inputs
@@ -248,9 +321,18 @@ class Conv2d(Layer):
                 window = view.window(plane, self._span, self._stride, (top, left))
                 kernel = view.absolute(kernels[o * inputs + c])
                 terms.append(view.sum_of_products((window,), (kernel,)))
+            sums: list[Formula] = []
+            for number, chunk in enumerate(self._chunks, 1):
+                name = f"partial{number}"
+                plane = view.own[name].grids[o]
+                total = joined("+", terms[chunk])
+                formulas.append(CellFormulas(name, start, plane, total, view.array))
+                sums.append((view.window(plane),))
+            terms = sums or terms
             if self.bias:
                 terms.append((view.absolute(view.own["bias"].grids[o]),))
-            formulas.append(CellFormulas("out", start, grid, joined("+", terms), view.array))
+            is_array = view.array and not sums
+            formulas.append(CellFormulas("out", start, grid, joined("+", terms), is_array))
         return formulas
 
     @classmethod
@@ -292,6 +374,30 @@ class Conv2d(Layer):
                 {"weight": np.array([[[[-1.0, -1], [1, 1]]]])},
                 (0, 0, 0),
                 24.0,
+            ),
+            # Reflected, the row above the first is the second: 4 + 0 + 4, no zeros.
+            Example(
+                cls(1, 1, (3, 1), padding=(1, 0), bias=False, padding_mode="reflect"),
+                ramp,
+                {"weight": np.ones((1, 1, 3, 1))},
+                (0, 0, 0),
+                8.0,
+            ),
+            # The row above repeats the first, 0 and 1: 2 * 1 + 8 * 1.
+            Example(
+                cls(1, 1, 2, padding=(1, 0, 1, 0), bias=False, padding_mode="replicate"),
+                ramp,
+                {"weight": np.array([[[[1.0, 2], [4, 8]]]])},
+                (0, 0, 1),
+                10.0,
+            ),
+            # Left of the first column stands the last: 10 * 3 + 0.
+            Example(
+                cls(1, 1, (1, 2), padding=(1, 2, 0, 0), bias=False, padding_mode="circular"),
+                ramp,
+                {"weight": np.array([[[[10.0, 1]]]])},
+                (0, 0, 0),
+                30.0,
             ),
             # Depthwise: the second output sees the second plane alone, 10 * (15 - 9).
             Example(

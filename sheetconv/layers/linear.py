@@ -23,7 +23,9 @@ class Linear(Layer):
         =SUMPRODUCT(DN4:EL26,CM4:DK26)+SUMPRODUCT(DN33:EL55,CM33:DK55)+...
 
     The weights of an output are drawn in the arrangement of the input, so that a weight
-    stands where its activation stands: one term for each plane of the input. Shapes:
+    stands where its activation stands: one term for each plane of the input; for more than 40
+    planes one term for all, from the first cell to the last, as what lies between them is
+    blank among the weights. Shapes:
     x (N, in_features), weight (out_features, in_features), bias (out_features,),
     out (N, out_features).
 
@@ -113,8 +115,8 @@ class Linear(Layer):
         for k in range(self.out_features):
             own = weights[k * len(inputs) : (k + 1) * len(inputs)]
             terms: list[Formula] = [
-                (f"SUMPRODUCT({view.relative(weight)},{view.relative(plane)})",)
-                for weight, plane in zip(own, inputs, strict=True)
+                (f"SUMPRODUCT({weight},{plane})",)
+                for weight, plane in zip(view.areas(own), view.areas(inputs), strict=True)
             ]
             if self.bias:
                 (bias,) = view.own["bias"].grids

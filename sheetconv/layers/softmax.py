@@ -12,6 +12,8 @@ from ..errors import ShapeError
 from ..formulas import CellFormulas, Role, Shape, View
 from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor
 
+_MOST_ARGUMENTS = 255
+
 
 @dataclass(frozen=True)
 class Softmax(Layer):
@@ -113,7 +115,7 @@ class Softmax(Layer):
     def formulas(self, view: View) -> list[CellFormulas]:
         own = {name: placed.grids[0] for name, placed in view.own.items()}
         largest, total = view.absolute(own["largest"]), view.absolute(own["sum"])
-        scores = ",".join(view.relative(grid) for grid in view.input.grids)
+        scores = _grouped([view.relative(grid) for grid in view.input.grids])
         formulas = [
             CellFormulas("largest", 0, own["largest"], (f"MAX({scores})",)),
             CellFormulas("sum", 0, own["sum"], (f"SUM({view.relative(own['exp'])})",)),
@@ -135,3 +137,11 @@ class Softmax(Layer):
             # The largest is taken off: exp(800) alone would overflow.
             Example(cls(1), np.array([800.0, -800.0]), {}, (0,), 1.0),
         ]
+
+
+def _grouped(areas: list[str]) -> str:
+    """The arguments of MAX, nested where there are more than the 255 that Excel takes."""
+    if len(areas) <= _MOST_ARGUMENTS:
+        return ",".join(areas)
+    groups = [areas[i : i + _MOST_ARGUMENTS] for i in range(0, len(areas), _MOST_ARGUMENTS)]
+    return ",".join(f"MAX({','.join(group)})" for group in groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,16 @@ def flag(layer: str, field: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ShapeError(f"{layer}: {field} is {value!r}: expected true or false")
     return value
+
+
+def one_of(layer: str, field: str, value: Any, allowed: Sequence[str]) -> str:
+    """A field that is one of a few words, checked.
+
+    Raises:
+        ShapeError: it is something else.
+    """
+    if value not in allowed:
+        close = get_close_matches(str(value), allowed, n=1)
+        guess = f": did you mean {close[0]}" if close else ""
+        raise ShapeError(f"{layer}: {field} is {value!r}: expected {', '.join(allowed)}{guess}")
+    return str(value)
