@@ -45,6 +45,13 @@ def cli() -> None:
     "SUM(a*b). Default: as the template says.",
 )
 @click.option(
+    "--layout",
+    "layout",
+    type=click.Choice(["auto", "one-sheet", "per-layer"]),
+    help="One worksheet, one for each layer, or one as long as the network fits. Default: as "
+    "the template says, which is auto unless it says otherwise.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
@@ -52,7 +59,14 @@ def cli() -> None:
     help="Of the random numbers that RAND() cells show at first.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace an existing file.")
-def build(template: str, output: Path | None, formulas: str | None, seed: int, force: bool) -> None:
+def build(
+    template: str,
+    output: Path | None,
+    formulas: str | None,
+    layout: str | None,
+    seed: int,
+    force: bool,
+) -> None:
     """Write the network of TEMPLATE as a workbook.
 
     TEMPLATE is the name of a template that comes with sheetconv, such as conv-example, or
@@ -61,29 +75,30 @@ def build(template: str, output: Path | None, formulas: str | None, seed: int, f
     from dataclasses import replace
     from typing import cast
 
-    from .drawing import FormulaStyle
+    from .drawing import FormulaStyle, LayoutStyle
     from .template import load_template
     from .workbook import build_workbook
     from .worksheet import NetworkSheet
 
     loaded = load_template(template)
     target = output or Path(f"{loaded.name}.xlsx")
-    sheets = [
-        NetworkSheet(
-            item.network,
-            item.image,
-            replace(item.drawing, formulas=cast(FormulaStyle, formulas))
-            if formulas
-            else item.drawing,
-        )
-        for item in loaded.networks
-    ]
+    sheets = []
+    for item in loaded.networks:
+        drawing = item.drawing
+        if formulas:
+            drawing = replace(drawing, formulas=cast(FormulaStyle, formulas))
+        if layout:
+            drawing = replace(drawing, layout=cast(LayoutStyle, layout))
+        sheets.append(NetworkSheet(item.network, item.image, drawing))
     built = build_workbook(sheets, target, title=loaded.title, force=force, seed=seed)
-    names = ", ".join(layout.drawing.worksheet for layout in built.layouts)
     click.echo(
         f"wrote {built.path}: {built.formula_cells:,} formula cells, {built.file_size:,} bytes; "
-        f"worksheets: {names}"
+        f"worksheets: {', '.join(name for laid in built.layouts for name in laid.worksheets)}"
     )
+    for laid in built.layouts:
+        if not laid.drawing.is_pinned:
+            many = "one worksheet a layer" if len(laid.worksheets) > 1 else "one worksheet"
+            click.echo(f"{laid.drawing.worksheet}: {many}, {laid.reason}")
     click.echo(
         "Open it, click a cell, and trace its precedents. To check every cell:\n"
         f"  sheetconv check {_quoted(built.path)}"

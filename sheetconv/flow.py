@@ -37,6 +37,7 @@ from .pages import page_name, page_texts
 
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 _GAP = 2  # blank columns between blocks
+_FIRST_IMAGE = "image 1"  # the copies below have numbers of their own
 _MOST_KERNELS_DOWN = 16  # of one output; more begin a new column
 _PLANE_WIDTH, _WEIGHT_WIDTH = 4.9, 5.6  # characters: -12.3 and -0.12
 # One decimal where it fits a narrow column, none where it would not. Programs take off the
@@ -140,14 +141,18 @@ class Flow:
                 self.pages.append(_Page(page_name(self.drawing.worksheet, stage.name)))
                 self.column = 1
             self._stage(stage)
+            if self.per_layer and self.batch > 1:
+                first, moat = self.grids[stage.out][0], self.moats[stage.out]
+                row = first.row - moat.top * first.row_step - 1
+                column = first.column - moat.left * first.column_step
+                self._text(row, column, _FIRST_IMAGE, batched=True)
 
     def _name_images(self) -> None:
         first = self.grids["input"][0]
         top = first.row - self.moats["input"].top - 1
         column = first.column - self.moats["input"].left
         if self.batch > 1:
-            # `finished` numbers the copies.
-            self._text(top, column, "image 1", batched=True)
+            self._text(top, column, _FIRST_IMAGE, batched=True)
         if len(self.grids["input"]) == len(TINTS):
             for grid, name in zip(self.grids["input"], TINTS, strict=True):
                 row = grid.row - self.moats["input"].top - 1
@@ -429,7 +434,7 @@ class Flow:
         for text, batched in texts:
             for number in range(self.batch if batched else 1):
                 cell = replace(text.cell, row=text.cell.row + number * height)
-                shown = f"image {number + 1}" if text.text == "image 1" else text.text
+                shown = f"image {number + 1}" if text.text == _FIRST_IMAGE else text.text
                 out.append(replace(text, cell=cell, text=shown))
         return out
 

@@ -9,6 +9,7 @@
     [[networks]]                      # one for each worksheet
     worksheet = "conv-example"
     input = [1, 28, 28]               # channels, height, width
+    batch = 1                         # how many images, one block below the other; optional
     data = "conv-example.npz"         # arrays `input`, `conv1.weight`, ...; optional
     seed = 0                          # of whatever `data` does not hold; optional
     layers = [
@@ -61,7 +62,8 @@ class TemplateNetwork:
 
     Attributes:
         network: the layers and their parameters.
-        image: of shape `input_shape`.
+        image: (channels, height, width), or (images, channels, height, width) where the
+            template has a batch.
         drawing: how it is drawn.
     """
 
@@ -166,6 +168,9 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
     shape = table.need("input", list, "[channels, height, width]")
     if len(shape) not in (1, 3) or not all(type(n) is int and n > 0 for n in shape):
         raise table.error("input", shape, "[channels, height, width], whole numbers above 0")
+    batch = table.get("batch", int, "a whole number above 0")
+    if batch is not None and batch < 1:
+        raise table.error("batch", batch, "a whole number above 0")
     seed = table.get("seed", int, "a whole number", 0) or 0
     if seed < 0:
         raise table.error("seed", seed, "a whole number of at least 0")
@@ -188,7 +193,8 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
         network.shapes(tuple(shape))
     except SheetconvError as error:
         raise TemplateError(f"{table.file}: {table.where}: {error}") from None
-    image = _numbers(network, tuple(shape), seed, path.parent / data if data else None, table)
+    images = (*shape,) if batch is None else (batch, *shape)
+    image = _numbers(network, images, seed, path.parent / data if data else None, table)
     return TemplateNetwork(network, image, drawing)
 
 
@@ -207,7 +213,7 @@ def _numbers(
         try:
             return np.random.default_rng(seed).random(shape)
         except TOO_LARGE:
-            raise table.error("input", list(shape), "an image that fits into memory") from None
+            raise table.error("input", list(shape), "images that fit into memory") from None
     if image.shape != shape:
         raise TemplateError(
             f"{table.file}: {table.where}: 'input' in {data} has shape {image.shape}: "

@@ -262,7 +262,7 @@ def test_an_image_that_does_not_fit_into_memory_is_refused(write: Callable[[str]
         "format = 1\n[[networks]]\ninput = [1, 1000000000, 1000000000]\n"
         'layers = [{ type = "ReLU" }]\n'
     )
-    assert "networks[0].input is [1, 1000000000, 1000000000]: expected an image that fits" in (
+    assert "networks[0].input is [1, 1000000000, 1000000000]: expected images that fit" in (
         refused(write(text))
     )
 
