@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from .layers.adaptive_avg_pool2d import AdaptiveAvgPool2d
     from .layers.adaptive_max_pool2d import AdaptiveMaxPool2d
     from .layers.avg_pool2d import AvgPool2d
+    from .layers.batch_norm2d import BatchNorm2d
     from .layers.conv2d import Conv2d
     from .layers.dropout import Dropout
     from .layers.flatten import Flatten
+    from .layers.instance_norm2d import InstanceNorm2d
     from .layers.leaky_relu import LeakyReLU
     from .layers.linear import Linear
     from .layers.max_pool2d import MaxPool2d
@@ -30,10 +32,12 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool2d",
+    "BatchNorm2d",
     "Conv2d",
     "Drawing",
     "Dropout",
     "Flatten",
+    "InstanceNorm2d",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
@@ -56,6 +60,8 @@ _MODULES = {
     "Softmax": "layers.softmax",
     "Sigmoid": "layers.sigmoid",
     "LeakyReLU": "layers.leaky_relu",
+    "InstanceNorm2d": "layers.instance_norm2d",
+    "BatchNorm2d": "layers.batch_norm2d",
     "AvgPool2d": "layers.avg_pool2d",
     "AdaptiveMaxPool2d": "layers.adaptive_max_pool2d",
     "AdaptiveAvgPool2d": "layers.adaptive_avg_pool2d",

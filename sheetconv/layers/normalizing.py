@@ -1,0 +1,267 @@
+"""What normalisations have in common: planes less their mean, over their deviation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..cells import MAX_FORMULA, Grid
+from ..errors import LayoutError, ShapeError
+from ..formulas import CellFormulas, Formula, Role, Shape, View
+from .base import ROUNDOFF, SNAP, Array, Cache, Layer, Params, Tensor
+from .validation import flag, whole
+
+# Excel takes as many arguments of AVERAGE.
+_MOST_AREAS = 255
+
+
+class Normalization2d(Layer):
+    """A layer that takes off a mean and divides by a standard deviation, channel by channel.
+
+    Both are *running* statistics, numbers that training left, or those of the input itself,
+    which have cells of their own. Subclasses are dataclasses with these fields.
+    """
+
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+
+    #: Whether the images of a batch share the statistics of the input.
+    shares_batch: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        whole(name, "num_features", self.num_features, 1)
+        self.store_plain("num_features")
+        if not _is_number(self.eps) or not 0 < self.eps < math.inf:
+            raise ShapeError(f"{name}: eps is {self.eps!r}: expected a number above 0")
+        self.set("eps", float(self.eps))
+        if self.momentum is not None:
+            if not _is_number(self.momentum) or not 0 <= self.momentum <= 1:
+                raise ShapeError(
+                    f"{name}: momentum is {self.momentum!r}: expected a number from 0 to 1, or None"
+                )
+            self.set("momentum", float(self.momentum))
+        flag(name, "affine", self.affine)
+        flag(name, "track_running_stats", self.track_running_stats)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3 or input_shape[0] != self.num_features:
+            raise self.refuse_input(input_shape, f"({self.num_features}, height, width)")
+        return input_shape
+
+    def init_params(self, rng: np.random.Generator) -> dict[str, Array]:
+        if not self.affine:
+            return {}
+        return {"weight": np.ones(self.num_features), "bias": np.zeros(self.num_features)}
+
+    def init_buffers(self) -> dict[str, Array]:
+        if not self.track_running_stats:
+            return {}
+        zeros, ones = np.zeros(self.num_features), np.ones(self.num_features)
+        return {"running_mean": zeros, "running_var": ones}
+
+    def settings(self) -> dict[str, Array]:
+        return {"eps": np.array(self.eps)}
+
+    def probe_settings(self, rng: np.random.Generator) -> dict[str, Array]:
+        if not self.track_running_stats:
+            return {}
+        return {
+            "running_mean": rng.normal(size=self.num_features),
+            "running_var": rng.uniform(0.5, 1.5, self.num_features),
+        }
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        """The axes over which the statistics of the input are taken."""
+        return (0, 2, 3) if self.shares_batch else (2, 3)
+
+    def _across(self, values: Array) -> Array:
+        """Numbers of every channel, or image and channel, as (1 or N, C, 1, 1)."""
+        return np.reshape(values, (-1, self.num_features, 1, 1))
+
+    def _flat(self, values: Array) -> Array:
+        """The inverse of `_across`: as the tensors `mean` and `var` are shaped."""
+        return values[0, :, 0, 0] if self.shares_batch else values[:, :, 0, 0]
+
+    def _statistics(self, x: Array, params: Params) -> tuple[Array, Array, Array, Array]:
+        """Mean and variance, and those that are shown in their place."""
+        if self.track_running_stats:
+            mean, var = self._across(params["running_mean"]), self._across(params["running_var"])
+            return mean, var, mean, var
+        mean = x.mean(axis=self._axes, keepdims=True)
+        shown = self._across(params["mean"]) if "mean" in params else mean
+        var = np.square(x - shown).mean(axis=self._axes, keepdims=True)
+        return mean, var, shown, self._across(params["var"]) if "var" in params else var
+
+    def _eps(self, params: Params) -> float:
+        return float(params.get("eps", self.eps))
+
+    def _stretched(self, normal: Array, params: Params) -> Array:
+        if not self.affine:
+            return normal
+        return normal * self._across(params["weight"]) + self._across(params["bias"])
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
+        _, _, mean, var = self._statistics(x, params)
+        deviation = np.sqrt(var + self._eps(params))
+        normal = (x - mean) / deviation
+        return self._stretched(normal, params), (normal, deviation)
+
+    def backward(
+        self, grad_output: Array, cache: Cache, params: Params
+    ) -> tuple[Array, dict[str, Array]]:
+        normal, deviation = cache
+        grads, grad = {}, grad_output
+        if self.affine:
+            grads["weight"] = (grad_output * normal).sum(axis=(0, 2, 3))
+            grads["bias"] = grad_output.sum(axis=(0, 2, 3))
+            grad = grad_output * self._across(params["weight"])
+        if not self.track_running_stats:
+            # Every unit moves the mean and the variance of all.
+            along = (grad * normal).mean(axis=self._axes, keepdims=True)
+            grad = grad - grad.mean(axis=self._axes, keepdims=True) - normal * along
+        return grad / deviation, grads
+
+    def forward_naive(self, x: Array, params: Params) -> Array:
+        out, eps = np.zeros(x.shape), self._eps(params)
+        for b, c in np.ndindex(x.shape[:2]):
+            if self.track_running_stats:
+                mean = float(params["running_mean"][c])
+                var = float(params["running_var"][c])
+            else:
+                cells = (x[:, c] if self.shares_batch else x[b, c]).reshape(-1).tolist()
+                mean = sum(cells) / len(cells)
+                var = sum((cell - mean) ** 2 for cell in cells) / len(cells)
+            for i, j in np.ndindex(x.shape[2:]):
+                out[b, c, i, j] = (x[b, c, i, j] - mean) / math.sqrt(var + eps)
+                if self.affine:
+                    out[b, c, i, j] = out[b, c, i, j] * params["weight"][c] + params["bias"][c]
+        return out
+
+    def activations(self, x: Array, params: Params) -> dict[str, Array]:
+        out = {"out": self.forward(x, params)[0]}
+        if self.track_running_stats:
+            return out
+        mean, var, _, _ = self._statistics(x, params)
+        return {"mean": self._flat(mean), "var": self._flat(var), **out}
+
+    def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
+        """What the sums round off, and the input's error, seen through the deviation.
+
+        A mean of n numbers is off by 2 (n + 1) roundoffs of their mean absolute value. A
+        variance gathers 2 (n + 6) roundoffs of its own; the mean's error enters it squared.
+        Where the deviation is small, all that is off in x - mean grows by 1 / deviation,
+        also what a program may take for zero.
+        """
+        _, _, mean, var = self._statistics(x, params)
+        apart, bounds = np.abs(x - mean), dict[str, Array]()
+        # What x - mean is off by, besides the error of the mean.
+        near = SNAP * (np.abs(x) + np.abs(mean))
+        mean_error, var_error = np.zeros(mean.shape), np.zeros(var.shape)
+        if not self.track_running_stats:
+
+            def averaged(values: Array) -> Array:
+                means: Array = values.mean(axis=self._axes, keepdims=True)
+                return means
+
+            count = x.size // mean.size
+            rounding = 2 * (count + 1) * ROUNDOFF * averaged(np.abs(x))
+            own = np.zeros(mean.shape) if "mean" in params else rounding
+            moved = error + averaged(error)
+            carried = averaged(2 * (apart + own) * moved + moved**2)
+            squares = 2 * (count + 6) * ROUNDOFF * averaged(apart**2)
+            squares = squares + averaged(near**2) + own**2
+            mean_error = averaged(error) + own
+            var_error = carried if "var" in params else carried + squares
+            bounds["mean"] = self._flat(averaged(error) + rounding)
+            bounds["var"] = self._flat(carried + squares)
+        eps = self._eps(params)
+        slope = 1 / np.sqrt(var + eps)
+        # No variance is negative, unless one is shown that is.
+        steepest = 1 / np.sqrt(np.maximum(var - var_error, np.minimum(var, 0)) + eps)
+        gentlest = 1 / np.sqrt(var + var_error + eps)
+        turned = np.maximum(steepest - slope, slope - gentlest)
+        off = apart * turned + (error + mean_error + near) * steepest
+        reach = apart * slope + off
+        bound = off + 8 * ROUNDOFF * reach
+        if self.affine:
+            weight, bias = (np.abs(self._across(params[name])) for name in ("weight", "bias"))
+            bound = weight * bound + (2 * ROUNDOFF + SNAP) * (weight * reach + bias)
+        return bounds | {"out": bound}
+
+    def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        channels = (self.num_features,)
+        drawn = [Tensor("eps", (), Role.SETTING, "single", "eps =", "0E+00")]
+        if self.track_running_stats:
+            drawn.append(Tensor("running_mean", channels, Role.BUFFER, "scalars", "mean"))
+            drawn.append(Tensor("running_var", channels, Role.BUFFER, "scalars", "var"))
+        else:
+            for name in ("mean", "var"):
+                batched = not self.shares_batch
+                drawn.append(Tensor(name, channels, Role.STEP, "scalars", name, batched=batched))
+        if self.affine:
+            drawn.append(Tensor("weight", channels, Role.PARAM, "scalars", "weight"))
+            drawn.append(Tensor("bias", channels, Role.PARAM, "scalars", "bias"))
+        return (*drawn, Tensor("out", self.output_shape(input_shape), Role.OUTPUT, "planes"))
+
+    def formulas(self, view: View) -> list[CellFormulas]:
+        (eps,) = (view.absolute(grid) for grid in view.own["eps"].grids)
+        before = "running_" if self.track_running_stats else ""
+        formulas = []
+        for c, start, grid in view.planes("out"):
+            names = (f"{before}mean", f"{before}var", *(("weight", "bias") if self.affine else ()))
+            mean, var, *stretch = (view.absolute(view.own[name].grids[c]) for name in names)
+            x = view.window(view.input.grids[c])
+            formula: Formula = ("(", x, f"-{mean})/SQRT({var}+{eps})")
+            if stretch:
+                formula = (*formula, f"*{stretch[0]}+{stretch[1]}")
+            formulas.append(CellFormulas("out", start, grid, formula))
+        if not self.track_running_stats and not self.shares_batch:
+            for c, plane in enumerate(view.input.grids):
+                formulas += self._of_planes(view, c, [plane])
+        return formulas
+
+    def batch_formulas(self, view: View) -> list[CellFormulas]:
+        if self.track_running_stats or not self.shares_batch:
+            return []
+        return [
+            item
+            for c in range(self.num_features)
+            for item in self._of_planes(view, c, view.input.grids[c :: self.num_features])
+        ]
+
+    def _of_planes(self, view: View, c: int, planes: Sequence[Grid]) -> Iterator[CellFormulas]:
+        """The cells of the mean and the variance of a channel's planes.
+
+        VARP would be shorter, but IronCalc's takes the difference of two sums of squares, in
+        which small deviations are lost: of 75 numbers near 3E8, all the same, it makes -41.
+        """
+        mean, var = view.own["mean"].grids[c], view.own["var"].grids[c]
+        areas = [view.relative(plane) for plane in planes]
+        cell = view.absolute(mean)
+        sums = []
+        for plane, area in zip(planes, areas, strict=True):
+            # The blanks between cells that stand apart are no numbers near the mean.
+            filled = "" if plane.compact else f'({area}<>"")*'
+            sums.append(f"SUMPRODUCT({filled}({area}-{cell})^2)")
+        total = sums[0] if len(sums) == 1 else f"({'+'.join(sums)})"
+        variance = f"{total}/{sum(plane.size for plane in planes)}"
+        if len(areas) > _MOST_AREAS or len(variance) >= MAX_FORMULA:
+            raise LayoutError(
+                f"{self}: the statistics of {len(planes)} images need {len(areas)} arguments and "
+                f"{len(variance) + 1:,} characters, and Excel takes {_MOST_AREAS} and "
+                f"{MAX_FORMULA:,}: give fewer images, or use running statistics"
+            )
+        yield CellFormulas("mean", c, mean, (f"AVERAGE({','.join(areas)})",))
+        yield CellFormulas("var", c, var, (variance,))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
