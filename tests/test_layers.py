@@ -14,7 +14,18 @@ import numpy as np
 import pytest
 
 import sheetconv
-from sheetconv import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, layers
+from sheetconv import (
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    InstanceNorm2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    layers,
+)
 from sheetconv.calculators import OpenBook, find_engine
 from sheetconv.cells import Cell, Grid, Range
 from sheetconv.drawing import Drawing
@@ -40,10 +51,12 @@ def numbers_apart(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def random_numbers(example: Example, batch: int, seed: int = 0) -> tuple[Array, dict[str, Array]]:
-    """A batch, and parameters and noise, in the shapes of an example."""
+    """A batch, and parameters, buffers and noise, in the shapes of an example."""
     rng = np.random.default_rng(seed)
     x = numbers_apart(rng, (batch, *example.x.shape))
     params = {name: rng.normal(size=value.shape) for name, value in trainable(example).items()}
+    probed = example.layer.probe_settings(rng)
+    params |= {name: probed[name] for name in kept(example)}
     noise = example.layer.draw_noise(example.x.shape, rng)
     return x, params | {name: value for name, value in noise.items() if name in example.params}
 
@@ -52,6 +65,11 @@ def trainable(example: Example) -> dict[str, Array]:
     """The parameters of an example that `init_params` makes."""
     names = example.layer.init_params(np.random.default_rng(0))
     return {name: example.params[name] for name in names}
+
+
+def kept(example: Example) -> dict[str, Array]:
+    """The buffers of an example that `init_buffers` makes."""
+    return {name: example.params[name] for name in example.layer.init_buffers()}
 
 
 # --- The matrix
@@ -71,12 +89,15 @@ def test_forward_gives_the_value_worked_out_by_hand(example: Example) -> None:
 
 @every_example
 def test_parameters_have_the_shapes_of_the_example(example: Example) -> None:
-    drawn = example.layer.init_params(np.random.default_rng(0))
-    for name, value in drawn.items():
-        assert value.shape == example.params[name].shape
-    assert {t.name for t in example.layer.tensors(example.x.shape) if t.role is Role.PARAM} == set(
-        drawn
-    )
+    made = {
+        Role.PARAM: example.layer.init_params(np.random.default_rng(0)),
+        Role.BUFFER: example.layer.init_buffers(),
+    }
+    tensors = example.layer.tensors(example.x.shape)
+    for role, arrays in made.items():
+        for name, value in arrays.items():
+            assert value.shape == example.params[name].shape
+        assert {tensor.name for tensor in tensors if tensor.role is role} == set(arrays)
 
 
 @every_example
@@ -99,7 +120,8 @@ def test_activations_contain_the_output_of_forward(example: Example) -> None:
             name for name, t in drawn.items() if t.role in (Role.STEP, Role.OUTPUT)
         }
     for name in activations.keys() & drawn.keys():
-        assert activations[name].shape == (2, *drawn[name].shape)
+        images = (2,) if drawn[name].batched else ()
+        assert activations[name].shape == (*images, *drawn[name].shape)
 
 
 def central_differences(loss: Callable[[], float], array: Array) -> Array:
@@ -202,7 +224,9 @@ def read(grids: tuple[Grid, ...], book: OpenBook) -> dict[Cell, Any]:
     }
 
 
-def disagreements(layer: Layer, example: Example, style: str, path: Path) -> dict[str, list[Cell]]:
+def disagreements(
+    layer: Layer, example: Example, style: str, path: Path, batch: int = 1
+) -> dict[str, list[Cell]]:
     """Cells of a layer's workbook that differ from `forward`, by tensor.
 
     The workbook is built with the example's numbers; others are written into it before it is
@@ -211,12 +235,13 @@ def disagreements(layer: Layer, example: Example, style: str, path: Path) -> dic
     # A network of views alone draws nothing.
     after = [("after", ReLU())] if layer.is_view else []
     network = Sequential(("it", layer), *after)
-    network.params["it"] = trainable(example)
+    network.params["it"], network.buffers["it"] = trainable(example), kept(example)
     drawing = Drawing(formulas=style, fuse=False)
-    built = build_workbook([NetworkSheet(network, example.x, drawing)], path)
+    image = np.stack([example.x] * batch) if batch > 1 else example.x
+    built = build_workbook([NetworkSheet(network, image, drawing)], path)
     placed = built.layouts[0].placed
-    x, params = random_numbers(example, 1, seed=5)
-    params |= layer.draw_noise(example.x.shape, np.random.default_rng(6))
+    x, params = random_numbers(example, batch, seed=5)
+    params |= layer.draw_noise(example.x.shape, np.random.default_rng(6), batch)
     expected = {f"it.{name}": value for name, value in layer.activations(x, params).items()}
     bounds = layer.error_bounds(x, np.zeros(x.shape), params)
     if layer.is_view:
@@ -249,6 +274,14 @@ def test_formulas_calculate_forward(example: Example, style: str, tmp_path: Path
     assert disagreements(example.layer, example, style, tmp_path / "layer.xlsx") == {}
 
 
+@pytest.mark.parametrize(
+    "example", [pytest.param(p.values[0], id=p.id) for p in EXAMPLES if p.values[0].x.ndim == 3]
+)
+def test_formulas_of_several_images_calculate_forward(example: Example, tmp_path: Path) -> None:
+    differ = disagreements(example.layer, example, "sumproduct", tmp_path / "layer.xlsx", batch=3)
+    assert differ == {}
+
+
 class ShiftedConv2d(Conv2d):
     """A convolution whose windows begin one column too far right."""
 
@@ -262,6 +295,13 @@ class LiftedReLU(ReLU):
 
     def wrap(self, expression: Formula) -> Formula:
         return ("MAX(0.01,", *expression, ")")
+
+
+class ShortSightedBatchNorm2d(BatchNorm2d):
+    """A batch normalisation whose statistics are those of the first image."""
+
+    def batch_formulas(self, view: View) -> list[CellFormulas]:
+        return super().batch_formulas(replace(view, input=view.input.image(0)))
 
 
 class TransposedLinear(Linear):
@@ -285,6 +325,14 @@ def test_a_wrong_formula_is_found(wrong: Layer, example: Example, tmp_path: Path
     assert list(differ) == ["it.out"]
 
 
+def test_a_wrong_formula_over_several_images_is_found(tmp_path: Path) -> None:
+    layer = ShortSightedBatchNorm2d(2, affine=False, track_running_stats=False)
+    path = tmp_path / "layer.xlsx"
+    assert set(disagreements(layer, BatchNorm2d.examples()[-1], "sumproduct", path, 2)) == {
+        "it.mean", "it.var", "it.out",
+    }  # fmt: skip
+
+
 def test_one_wrong_cell_is_found_where_it_stands(tmp_path: Path) -> None:
     differ = disagreements(
         TransposedLinear(3, 2), Linear.examples()[0], "sumproduct", tmp_path / "layer.xlsx"
@@ -298,6 +346,7 @@ def test_one_wrong_cell_is_found_where_it_stands(tmp_path: Path) -> None:
 def test_every_module_of_the_folder_defines_a_layer() -> None:
     modules = {info.name for info in iter_modules(layers.__path__)} - {
         "base",
+        "normalizing",
         "padding",
         "pooling",
         "validation",
@@ -478,6 +527,12 @@ def test_dropout_counts_what_it_dropped(layer: Dropout, total: float, share: flo
         (lambda: Linear(0, 1), "Linear: in_features is 0"),
         (lambda: Linear(1, -1), "Linear: out_features is -1"),
         (lambda: Linear(1, 1, bias=None), "Linear: bias is None"),
+        (lambda: BatchNorm2d(0), "BatchNorm2d: num_features is 0"),
+        (lambda: BatchNorm2d(1, eps=0), "BatchNorm2d: eps is 0: expected a number above 0"),
+        (lambda: BatchNorm2d(1, eps=float("inf")), "BatchNorm2d: eps is inf"),
+        (lambda: BatchNorm2d(1, momentum=1.5), "momentum is 1.5: expected a number from 0 to 1"),
+        (lambda: InstanceNorm2d(1, affine=1), "InstanceNorm2d: affine is 1: expected true"),
+        (lambda: InstanceNorm2d(1, track_running_stats=0), "track_running_stats is 0"),
         (lambda: Dropout(1.5), "Dropout: p is 1.5: expected a number from 0 to 1"),
         (lambda: Dropout(float("nan")), "Dropout: p is nan"),
         (lambda: Dropout(True), "Dropout: p is True"),
@@ -504,6 +559,8 @@ def test_bad_configurations_are_refused(make: Callable[[], Layer], message: str)
         (Conv2d(1, 1, 3), (9,), "got an input of shape (9,)"),
         (Conv2d(1, 1, (5, 2), padding=(1, 0)), (1, 2, 9), "it is 4 x 9, smaller than the 5 x 2"),
         (MaxPool2d(2), (9,), "expected (channels, height, width)"),
+        (BatchNorm2d(2), (3, 4, 4), "expected (2, height, width)"),
+        (InstanceNorm2d(2), (2,), "expected (2, height, width)"),
         (MaxPool2d(4, padding=1), (1, 1, 9), "expected planes at least as large as the window"),
         (Linear(9, 1), (8,), "expected (9,)"),
         (Linear(9, 1), (1, 3, 3), "put Flatten before it"),

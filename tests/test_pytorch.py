@@ -54,10 +54,12 @@ def in_pytorch(layer: Layer) -> torch.nn.Module:
 
 
 def loaded(module: torch.nn.Module, params: dict[str, Array]) -> torch.nn.Module:
-    """The module with our parameters; every one of its own has to be there."""
-    for name, value in module.named_parameters():
-        with torch.no_grad():
-            value.copy_(torch.from_numpy(params[name.rpartition(".")[2]]))
+    """The module with our parameters and buffers; every one of its own has to be there."""
+    for name, value in (*module.named_parameters(), *module.named_buffers()):
+        # How many batches were seen says nothing of the output.
+        if not name.endswith("num_batches_tracked"):
+            with torch.no_grad():
+                value.copy_(torch.from_numpy(params[name.rpartition(".")[2]]))
     return module
 
 
@@ -83,6 +85,8 @@ def test_a_layer_is_that_of_pytorch(example: Example) -> None:
     params: dict[str, Array] = {
         name: rng.normal(size=value.shape) for name, value in layer.init_params(rng).items()
     }
+    probed = layer.probe_settings(rng)
+    params |= {name: probed[name] for name in layer.init_buffers()}
     module = loaded(in_pytorch(layer), params)
     theirs = torch.from_numpy(x.copy()).requires_grad_()
     expected = module(theirs)
@@ -110,6 +114,8 @@ def test_defaults_are_those_of_pytorch() -> None:
     given: dict[str, dict[str, Any]] = {
         "Conv2d": {"in_channels": 1, "out_channels": 1, "kernel_size": 1},
         "Linear": {"in_features": 1, "out_features": 1},
+        "BatchNorm2d": {"num_features": 1},
+        "InstanceNorm2d": {"num_features": 1},
         "MaxPool2d": {"kernel_size": 1},
         "AvgPool2d": {"kernel_size": 1},
         "AdaptiveAvgPool2d": {"output_size": 1},
@@ -118,7 +124,10 @@ def test_defaults_are_those_of_pytorch() -> None:
     for name, layer_class in LAYERS.items():
         ours = layer_class(**given.get(name, {}))
         theirs = getattr(torch.nn, name)(**given.get(name, {}))
-        for key in ("stride", "padding", "dilation", "ceil_mode", "p", "negative_slope"):
+        for key in (
+            "stride", "padding", "dilation", "ceil_mode", "p", "negative_slope",
+            "eps", "momentum", "affine", "track_running_stats",
+        ):  # fmt: skip
             if hasattr(ours, key) and getattr(ours, key) is not None:
                 wanted = getattr(theirs, key)
                 assert np.all(np.equal(getattr(ours, key), wanted)), f"{name}.{key}"
@@ -127,7 +136,10 @@ def test_defaults_are_those_of_pytorch() -> None:
 
 
 def network_in_pytorch(network: Sequential) -> list[torch.nn.Module]:
-    return [loaded(in_pytorch(layer), network.params[name]) for name, layer in network]
+    return [
+        loaded(in_pytorch(layer), {**network.params[name], **network.buffers[name]})
+        for name, layer in network
+    ]
 
 
 @given(case=cases(), seed=st.integers(0, 99))
