@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .checking import check
     from .drawing import Drawing
     from .errors import SheetconvError
+    from .images import load_image
     from .layers.adaptive_avg_pool2d import AdaptiveAvgPool2d
     from .layers.adaptive_max_pool2d import AdaptiveMaxPool2d
     from .layers.avg_pool2d import AvgPool2d
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from .layers.softmax import Softmax
     from .layers.tanh import Tanh
     from .network import Sequential
+    from .pixels import Pixels
     from .template import load_template
+    from .weights import load_weights
     from .workbook import build
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Pixels",
     "ReLU",
     "Sequential",
     "SheetconvError",
@@ -50,7 +54,9 @@ __all__ = [
     "__version__",
     "build",
     "check",
+    "load_image",
     "load_template",
+    "load_weights",
 ]
 
 # Loaded when they are first used: the command line and pytest start with this package
@@ -71,12 +77,15 @@ _MODULES = {
     "Flatten": "layers.flatten",
     "Linear": "layers.linear",
     "MaxPool2d": "layers.max_pool2d",
+    "Pixels": "pixels",
     "ReLU": "layers.relu",
     "Sequential": "network",
     "SheetconvError": "errors",
     "build": "workbook",
     "check": "checking",
+    "load_image": "images",
     "load_template": "template",
+    "load_weights": "weights",
 }
 
 

@@ -52,6 +52,25 @@ def cli() -> None:
     "the template says, which is auto unless it says otherwise.",
 )
 @click.option(
+    "--image",
+    "images",
+    type=_FILE,
+    multiple=True,
+    help="An image of your own: a picture, resized and scaled as the template says; or .npy or "
+    ".csv, taken as it is. Given several times: a batch. Default: the template's.",
+)
+@click.option(
+    "--invert/--no-invert",
+    default=None,
+    help="Whether dark and light of the picture are swapped. Default: as the template says.",
+)
+@click.option(
+    "--weights",
+    type=_FILE,
+    help="Trained weights: .npz, .safetensors, or a PyTorch state_dict as .pt or .pth. "
+    "Default: the template's.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
@@ -64,23 +83,34 @@ def build(
     output: Path | None,
     formulas: str | None,
     layout: str | None,
+    images: tuple[Path, ...],
+    invert: bool | None,
+    weights: Path | None,
     seed: int,
     force: bool,
 ) -> None:
     """Write the network of TEMPLATE as a workbook.
 
     TEMPLATE is the name of a template that comes with sheetconv, such as conv-example, or
-    the path of a .toml file of your own.
+    the path of a .toml file of your own. An image or weights of your own go into each of
+    its networks.
     """
     from dataclasses import replace
     from typing import cast
 
     from .drawing import FormulaStyle, LayoutStyle
+    from .own_data import load_into, with_images
     from .template import load_template
     from .workbook import build_workbook
     from .worksheet import NetworkSheet
 
+    if invert is not None and not images:
+        raise click.UsageError("--invert and --no-invert are for a picture: give --image, too.")
     loaded = load_template(template)
+    if images:
+        loaded = with_images(loaded, images, invert)
+    if weights is not None:
+        load_into(loaded, weights)
     target = output or Path(f"{loaded.name}.xlsx")
     sheets = []
     for item in loaded.networks:

@@ -22,6 +22,14 @@ class TemplateError(SheetconvError):
     """A template, or a data file that it names, cannot be used."""
 
 
+class ImageError(SheetconvError):
+    """An image cannot be used: no picture or numbers, damaged, too large, or of another shape."""
+
+
+class WeightsError(SheetconvError):
+    """A file of weights cannot be read."""
+
+
 class ShapeError(SheetconvError):
     """Shapes of layers, parameters or images do not fit together."""
 

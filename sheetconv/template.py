@@ -18,6 +18,12 @@
       { name = "pool", type = "MaxPool2d", kernel_size = 2 },
     ]
 
+    [networks.pixels]                 # optional: of a picture given with --image
+    range = [0, 1]                    # what black and white become
+    mean = 0.1307                     # subtracted then; one number, or one a channel
+    std = 0.3081                      # divided by then; one number, or one a channel
+    invert = false                    # whether dark and light are swapped first
+
     [networks.drawing]                # optional: the fields of `sheetconv.Drawing`
     formulas = "sumproduct"
 """
@@ -25,35 +31,26 @@
 from __future__ import annotations
 
 import tomllib
-import zipfile
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 
 from .cells import check_sheet_name
+from .data_files import load_arrays
 from .drawing import Drawing
-from .errors import SheetconvError, TemplateError
+from .errors import ImageError, SheetconvError, TemplateError
 from .formulas import Shape
 from .layers import layer_from_config, suggestion
 from .layers.base import Array
 from .network import TOO_LARGE, Sequential
+from .pixels import Pixels
 from .template_drawing import read_drawing
 from .toml_table import Table
 
 FORMAT = 1
-# A template is text that a person wrote, and its numbers are those of one network.
+# A template is text that a person wrote.
 _MAX_TOML_BYTES = 4 * 2**20
-_MAX_DATA_BYTES = 2**30
-# What zipfile and NumPy raise for a file that is damaged, encrypted, or no .npz at all.
-_DAMAGED = (
-    OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,13 @@ class TemplateNetwork:
         image: (channels, height, width), or (images, channels, height, width) where the
             template has a batch.
         drawing: how it is drawn.
+        pixels: what the pixels of a picture become that takes the image's place.
     """
 
     network: Sequential
     image: Array
     drawing: Drawing
+    pixels: Pixels = field(default_factory=Pixels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +185,7 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
         except SheetconvError as error:
             raise TemplateError(f"{table.file}: {entry.where}: {error}") from None
     drawing = read_drawing(table.table("drawing"), worksheet)
+    pixels = _pixels(table.table("pixels"), shape[0] if len(shape) == 3 else 1)
     table.finish()
     try:
         check_sheet_name(worksheet)
@@ -195,14 +195,34 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
         raise TemplateError(f"{table.file}: {table.where}: {error}") from None
     images = (*shape,) if batch is None else (batch, *shape)
     image = _numbers(network, images, seed, path.parent / data if data else None, table)
-    return TemplateNetwork(network, image, drawing)
+    return TemplateNetwork(network, image, drawing, pixels)
+
+
+def _pixels(table: Table, channels: int) -> Pixels:
+    limits = table.get("range", list, "two numbers", [0, 1]) or []
+    if len(limits) != 2:
+        raise table.error("range", limits, "two numbers: what black and white become")
+    numbers = f"a number, or {channels} of them, one for each channel"
+    try:
+        pixels = Pixels(
+            low=limits[0],
+            high=limits[1],
+            mean=table.get("mean", object, numbers),  # type: ignore[arg-type]
+            std=table.get("std", object, numbers),  # type: ignore[arg-type]
+            invert=table.get("invert", bool, "true or false", False) or False,
+        )
+        pixels.check_channels(channels)
+    except ImageError as error:
+        raise TemplateError(f"{table.file}: {table.where}: {error}") from None
+    table.finish()
+    return pixels
 
 
 def _numbers(
     network: Sequential, shape: Shape, seed: int, data: Path | None, table: Table
 ) -> Array:
     """Load the parameters into the network; give the image."""
-    arrays = load_arrays(data) if data else {}
+    arrays = load_arrays(data, TemplateError) if data else {}
     image = arrays.pop("input", None)
     if arrays:
         try:
@@ -220,31 +240,3 @@ def _numbers(
             f"expected {shape}"
         )
     return image
-
-
-def load_arrays(path: Path) -> dict[str, Array]:
-    """The arrays of an .npz file, as float64.
-
-    Raises:
-        TemplateError: the file is missing, no .npz, too large, or holds anything but
-            numbers; pickled objects are never loaded.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-        if size > _MAX_DATA_BYTES:
-            raise TemplateError(f"{path} holds {size:,} bytes: the limit is {_MAX_DATA_BYTES:,}")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: _float_array(archive[name]) for name in archive.files}
-    except FileNotFoundError:
-        raise TemplateError(f"the data file {path} does not exist") from None
-    except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TemplateError(f"{path} is not an .npz file of numbers: {reason}") from None
-
-
-def _float_array(value: Any) -> Array:
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"an array holds {array.dtype}, expected numbers")
-    return array.astype(np.float64)

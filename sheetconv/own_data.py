@@ -1,0 +1,82 @@
+"""The user's own image and weights in the place of a template's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .data_files import require_file
+from .errors import ImageError, ShapeError
+from .images import load_image
+from .network import Sequential
+from .template import Template, TemplateNetwork
+from .weights import load_weights
+
+#: Files of numbers, which are taken as they are.
+_NUMBERS = (".npy", ".csv")
+
+
+def with_images(template: Template, paths: Sequence[Path], invert: bool | None = None) -> Template:
+    """A template with images of the user's own, the same in each of its networks.
+
+    Args:
+        template: the template; each network's `pixels` say what pixels become.
+        paths: as for `load_image`; several are stacked to (N, channels, height, width).
+        invert: whether dark and light are swapped, whatever the template says. Default:
+            as the template says.
+
+    Raises:
+        ImageError: a file cannot be used, or a network cannot take it; the worksheet is
+            named. Or `invert` is given for a file of numbers.
+    """
+    for path in paths:
+        require_file(path, ImageError)
+        if invert is not None and path.suffix.lower() in _NUMBERS:
+            raise ImageError(
+                f"{path} holds numbers, which are taken as they are: --invert and --no-invert "
+                "are for pictures"
+            )
+    return replace(
+        template,
+        networks=tuple(_with_images(item, paths, invert) for item in template.networks),
+    )
+
+
+def _with_images(
+    item: TemplateNetwork, paths: Sequence[Path], invert: bool | None
+) -> TemplateNetwork:
+    pixels = item.pixels if invert is None else replace(item.pixels, invert=invert)
+    try:
+        images = [load_image(path, item.image.shape, pixels) for path in paths]
+    except ImageError as error:
+        raise ImageError(f"worksheet {item.drawing.worksheet!r}: {error}") from None
+    return replace(item, image=images[0] if len(images) == 1 else np.stack(images))
+
+
+def load_into(template: Template, path: Path) -> None:
+    """Load weights of the user's own into each of a template's networks, or into none.
+
+    Args:
+        template: the template.
+        path: as for `load_weights`.
+
+    Raises:
+        WeightsError: the file cannot be used.
+        ShapeError: the weights do not fit a network; its worksheet is named.
+    """
+    matched = [
+        (item.network, _matched(item.network, path, item.drawing.worksheet))
+        for item in template.networks
+    ]
+    for network, state in matched:
+        network.load_state_dict(state)
+
+
+def _matched(network: Sequential, path: Path, worksheet: str) -> dict[str, np.ndarray]:
+    try:
+        return load_weights(path, network)
+    except ShapeError as error:
+        raise ShapeError(f"worksheet {worksheet!r}: {error}") from None
