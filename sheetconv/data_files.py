@@ -22,6 +22,8 @@ from .layers.base import Array
 
 #: How much a file may hold, unpacked and as float64.
 MAX_BYTES = 2**30
+# Some readers quote the file.
+_MAX_REASON = 150
 
 
 def require_file(path: Path, failure: type[SheetconvError]) -> None:
@@ -64,7 +66,8 @@ def reading(path: Path, kind: str, failure: type[SheetconvError]) -> Iterator[No
         if isinstance(error, OSError) and error.strerror:
             raise failure(f"cannot read {path}: {error.strerror}") from None
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise failure(f"{path} is not {kind}: {reason}") from None
+        shown = reason if len(reason) <= _MAX_REASON else reason[: _MAX_REASON - 3] + "..."
+        raise failure(f"{path} is not {kind}: {shown}") from None
 
 
 def load_arrays(path: Path, failure: type[SheetconvError]) -> dict[str, Array]:

@@ -108,7 +108,7 @@ def _read_picture(path: Path, shape: Shape) -> Array:
                 if picture.format == "EPS":
                     raise ImageError(f"{path} is an EPS file: save it as .png")
                 ImageOps.exif_transpose(picture, in_place=True)
-                return _fitted(_plain(picture, path), shape)
+                plain = _plain(picture, path)
         except UnidentifiedImageError:
             raise ImageError(
                 f"{path} is not a picture that can be read: give a .png, .jpg, ..., or numbers "
@@ -116,6 +116,7 @@ def _read_picture(path: Path, shape: Shape) -> Array:
             ) from None
         except Image.DecompressionBombError:
             raise ImageError(too_large) from None
+    return _fitted(plain, shape)
 
 
 def _plain(picture: Image, path: Path) -> Image:
