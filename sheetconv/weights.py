@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .data_files import MAX_BYTES, load_arrays, reading, require_file
+from . import data_files
+from .data_files import load_arrays, reading, require_file
 from .errors import ShapeError, WeightsError
 from .formulas import Shape
 from .layers.base import Array
@@ -266,7 +266,8 @@ def _load_safetensors(path: Path) -> dict[str, Array]:
     with reading(path, "a .safetensors file", WeightsError):
         tensors = library.deserialize(path.read_bytes())
         _check_count(path, sum(prod(tensor["shape"]) for _, tensor in tensors))
-        for name, tensor in tensors:
+        # Their order is the library's whim.
+        for name, tensor in sorted(tensors, key=lambda item: item[0]):
             if tensor["dtype"] not in _SAFETENSORS_TYPES:
                 raise WeightsError(
                     f"{path}: {name} holds {tensor['dtype']}: expected "
@@ -289,7 +290,10 @@ def _load_pytorch(path: Path) -> dict[str, Array]:
                 _check_count(path, sum(item.file_size for item in archive.infolist()) // 8)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError:
+        # PyTorch's own messages advise to load the file whatever it holds.
+        except Exception as error:
+            if isinstance(error, OSError | MemoryError):
+                raise
             raise WeightsError(
                 f"{path} is damaged, or holds objects that are no tensors, which are never "
                 f"loaded: {advice}"
@@ -312,5 +316,6 @@ def _load_pytorch(path: Path) -> dict[str, Array]:
 
 def _check_count(path: Path, count: int) -> None:
     """Refuse more numbers than may be held as float64."""
-    if count * 8 > MAX_BYTES:
-        raise WeightsError(f"{path} holds {count:,} numbers: the limit is {MAX_BYTES // 8:,}")
+    limit = data_files.MAX_BYTES // 8
+    if count > limit:
+        raise WeightsError(f"{path} holds {count:,} numbers: the limit is {limit:,}")
