@@ -100,7 +100,7 @@ def load_array(path: Path, failure: type[SheetconvError]) -> Array:
     """
     require_file(path, failure)
     with reading(path, "an .npy file of numbers", failure), path.open("rb") as stream:
-        return _read_npy(stream, path.stat().st_size, "it")
+        return _read_npy(stream, path.stat().st_size, "the array")
 
 
 def _check_bytes(path: Path, size: int, failure: type[SheetconvError]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import warnings
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +101,8 @@ def _read_picture(path: Path, shape: Shape) -> Array:
     logging.getLogger("PIL").addHandler(_UNHEARD)
     too_large = f"{path} has more than {MAX_PIXELS:,} pixels: make it smaller first"
     with reading(path, "a picture that can be read", ImageError):
+        # A picture within another one meets Pillow's own limit only.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(path) as picture:
                 if prod(picture.size) > MAX_PIXELS:
@@ -114,7 +117,7 @@ def _read_picture(path: Path, shape: Shape) -> Array:
                 f"{path} is not a picture that can be read: give a .png, .jpg, ..., or numbers "
                 "as .npy or .csv"
             ) from None
-        except Image.DecompressionBombError:
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise ImageError(too_large) from None
     return _fitted(plain, shape)
 

@@ -10,22 +10,27 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from openpyxl import Workbook
+from PIL import Image
 from planting import opened, spliced
 
 import sheetconv
 from sheetconv import cli
+from sheetconv.arranging import lay_out
 from sheetconv.checking import check
 from sheetconv.checking.report import frame
 from sheetconv.diff import diff
+from sheetconv.images import load_image
 from sheetconv.template import load_template
 from sheetconv.workbook import build_workbook
 from sheetconv.worksheet import NetworkSheet
@@ -182,6 +187,62 @@ def test_own_template_with_its_own_numbers(tmp_path: Path) -> None:
     # The 4 x 4 windows see 3, 2 or 1 ones of the diagonal: 4*3 + 6*2 + 4*1.
     table = report(tmp_path, "own.xlsx")
     assert list(table["ironcalc"].iloc[-2:]) == [28.5, -72.0]
+
+
+def own_data(folder: Path) -> np.ndarray:
+    """A picture x.png, 7 to 217; its numbers from 0 to 1 as .csv; weights as w.npz and w.pt."""
+    pixels = np.arange(36, dtype=np.uint8).reshape(6, 6) * 6 + 7
+    Image.fromarray(pixels).save(folder / "x.png")
+    np.savetxt(folder / "x.csv", pixels / 255, delimiter=",")
+    weights = {
+        "0.weight": np.ones((1, 1, 3, 3)), "0.bias": np.zeros(1),
+        "3.weight": np.ones((2, 16)), "3.bias": np.array([0.5, -100.0]),
+    }  # fmt: skip
+    np.savez(folder / "w.npz", **weights)
+    return pixels
+
+
+@pytest.mark.parametrize("image", ["x.png", "x.csv"])
+@pytest.mark.parametrize("invert", [None, True, False])
+@pytest.mark.parametrize("template_inverts", [False, True])
+def test_own_image_and_weights(
+    image: str, invert: bool | None, template_inverts: bool, tmp_path: Path
+) -> None:
+    """Every unit of the output is the sum over all windows, and a bias."""
+    pixels = own_data(tmp_path) / 255
+    (tmp_path / "own.toml").write_text(
+        SMALL + f"[networks.pixels]\nrange = [0, 2]\ninvert = {str(template_inverts).lower()}\n"
+    )
+    options = {None: [], True: ["--invert"], False: ["--no-invert"]}[invert]
+    call = ["build", "own.toml", "--image", image, "--weights", "w.npz", *options]
+    if image == "x.csv" and invert is not None:
+        assert "x.csv holds numbers, which are taken as they are" in refused(tmp_path, *call)
+        return
+    if image == "x.png":
+        inverted = template_inverts if invert is None else invert
+        pixels = 2 * (1 - pixels if inverted else pixels)
+    done = run(tmp_path, *call)
+    assert (done.returncode, done.stderr) == (0, "")
+    total = sum(pixels[i : i + 3, j : j + 3].sum() for i in range(4) for j in range(4))
+    got = report(tmp_path, "own.xlsx")["ironcalc"].iloc[-2:]
+    np.testing.assert_allclose(got, [total + 0.5, total - 100], rtol=1e-12)
+
+
+def test_own_image_goes_into_every_network(tmp_path: Path) -> None:
+    own_data(tmp_path)
+    assert run(tmp_path, "build", "conv-example", "--image", "x.png").returncode == 0
+    template = load_template("conv-example")
+    own = load_image(tmp_path / "x.png", (1, 28, 28))
+    with opened(tmp_path / "conv-example.xlsx") as book:
+        for item in template.networks:
+            layout = lay_out(item.network, (1, 28, 28), item.drawing)
+            first = layout.placed["input"].grids[0].cell(0, 0)
+            sheet = book[item.drawing.worksheet]
+            shown = [
+                [sheet.cell(first.row + 1 + row, first.column + 1 + column).value
+                 for column in range(28)] for row in range(28)
+            ]  # fmt: skip
+            np.testing.assert_array_equal(np.array(shown, dtype=float), own[0])
 
 
 def report(folder: Path, *files: str) -> pd.DataFrame:
@@ -365,6 +426,74 @@ def test_networks_that_do_not_fit(tmp_path: Path, template: str, message: str) -
     assert message in refused(tmp_path, "build", "large.toml")
 
 
+# Images and weights that cannot be used.
+
+TWO = SMALL + SMALL.partition("\n\n")[2].replace('"small"', '"wide"').replace(
+    "[1, 6, 6]", "[1, 6, 7]"
+).replace("in_features = 16", "in_features = 20")  # fmt: skip
+
+
+def png_bomb(path: Path) -> None:
+    """A real PNG of 10 kB that claims 100,000 x 100,000 pixels."""
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(10**7))), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data))
+    path.write_bytes(content)
+
+
+def other_weights(path: Path) -> None:
+    np.savez(path, **{"0.weight": np.ones((1, 1, 5, 5)), "3.weight": np.full((2, 16), np.nan)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "make", "message"),
+    [
+        (["--image", "none.png"], None, "none.png does not exist"),
+        (["--image", "b.png"], png_bomb, "b.png has more than 50,000,000 pixels"),
+        (["--image", "b.png"], Path.touch, "b.png is an empty file"),
+        (["--image", "b.png"], Path.mkdir, "b.png is a folder"),
+        (["--image", "b.png"], lambda path: path.write_bytes(bytes(99)), "not a picture that can"),
+        (["--image", "x.png", "--image", "none.png"], None, "none.png does not exist"),
+        (["--image", "b.npy"], lambda path: np.save(path, np.zeros((6, 7))),
+         "worksheet 'small': b.npy has shape (6, 7): expected (1, 6, 6)"),
+        (["--image", "x.csv"], None,
+         "worksheet 'wide': x.csv has 6 rows of 6 numbers: expected 6 rows of 7"),
+        (["--image", "b.npy"],
+         lambda path: np.save(path, np.array([{}]), allow_pickle=True),
+         "b.npy is not an .npy file of numbers: the array holds object"),
+        (["--image", "b.csv"], lambda path: path.write_text("1,x"), "row 1, column 2 is 'x'"),
+        (["--invert"], None, "--invert and --no-invert are for a picture: give --image"),
+        (["--image", "x.csv", "--no-invert"], None, "x.csv holds numbers"),
+        (["--weights", "none.pt"], None, "none.pt does not exist"),
+        (["--weights", "x.png"], None, "files of weights end in .npz, .safetensors, .pt, .pth"),
+        (["--weights", "b.pt"], lambda path: path.write_bytes(b"text"), "b.pt is damaged, or"),
+        (["--weights", "b.safetensors"], lambda path: path.write_bytes(b"text"), "is not a .safet"),
+        (["--weights", "w.npz"], None, "worksheet 'wide': w.npz: the weights do not fit the "
+         "network: 3.weight (2, 16) -> dense1.weight expects (2, 20)"),
+        (["--weights", "b.npz"], other_weights,
+         "worksheet 'small': b.npz: the weights do not fit the network: 0.weight (1, 1, 5, 5) -> "
+         "conv1.weight expects (1, 1, 3, 3); conv1.bias (1,) is missing; 3.weight holds NaN or "
+         "infinity; dense1.bias (2,) is missing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_own_data_that_cannot_be_used(
+    arguments: list[str],
+    make: Callable[[Path], object] | None,
+    message: str,
+    tmp_path: Path,
+) -> None:
+    """Refused in one line; a workbook that is there stays as it was."""
+    own_data(tmp_path)
+    (tmp_path / "two.toml").write_text(TWO)
+    (tmp_path / "two.xlsx").write_text("mine")
+    if make is not None:
+        make(tmp_path / arguments[-1])
+    assert message in refused(tmp_path, "build", "two.toml", *arguments, "--force")
+
+
 # Interruptions.
 
 INTERRUPTED = """\
@@ -433,7 +562,10 @@ if sys.argv[1:]:
     sheetconv.cli.cli.main(standalone_mode=False)
 print("loaded", *(name for name in {heavy!r} if name in sys.modules))
 """
-HEAVY = ("numpy", "pandas", "openpyxl", "xlsxwriter", "ironcalc", "xlwings", "tqdm", "pytest")
+HEAVY = (
+    "numpy", "pandas", "openpyxl", "xlsxwriter", "ironcalc", "xlwings", "tqdm", "pytest", "PIL",
+    "safetensors", "torch",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -442,6 +574,9 @@ HEAVY = ("numpy", "pandas", "openpyxl", "xlsxwriter", "ironcalc", "xlwings", "tq
         ([], []),
         (["doctor"], []),
         (["build", "small.toml", "-o", "new.xlsx"], ["numpy", "xlsxwriter"]),
+        (["build", "small.toml", "--image", "x.csv", "-f"], ["numpy", "xlsxwriter"]),
+        (["build", "small.toml", "--image", "x.png", "-f"], ["numpy", "xlsxwriter", "PIL"]),
+        (["build", "small.toml", "--weights", "w.npz", "-f"], ["numpy", "xlsxwriter"]),
         (["check", "small.xlsx"], ["numpy", "ironcalc"]),
         (["check", "small.xlsx", "--report", "r.csv"], ["numpy", "pandas", "ironcalc"]),
     ],
@@ -451,6 +586,7 @@ def test_every_command_loads_only_what_it_uses(
     small: Path, arguments: Sequence[str], needed: Sequence[str]
 ) -> None:
     (small.parent / "small.toml").write_text(SMALL)
+    own_data(small.parent)
     done = subprocess.run(
         [sys.executable, "-c", LOADED.format(heavy=HEAVY), *arguments],
         cwd=small.parent,

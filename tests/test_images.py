@@ -443,6 +443,13 @@ def gif_bomb() -> bytes:
     return b"GIF89a" + side + b"\0\0\0," + bytes(4) + side + b"\0\x08\x01\0\0;"
 
 
+def ico_bomb() -> bytes:
+    """An icon of 16 x 16 pixels, as its directory says, that is a large PNG."""
+    large = png_bomb(12_000, 10_000)
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(large), 22)
+    return struct.pack("<HHH", 0, 1, 1) + entry + large
+
+
 def npy_header(shape: str, descr: str = "'<f8'") -> bytes:
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
@@ -477,6 +484,7 @@ HOSTILE = [
     ("bomb.png", png_bomb(100_000, 100_000), "has more than 50,000,000 pixels"),
     ("large.png", png_bomb(10_000, 6_000), "has more than 50,000,000 pixels"),
     ("long.png", png_bomb(2**31 - 1, 1), "has more than 50,000,000 pixels"),
+    ("bomb.ico", ico_bomb(), "has more than 50,000,000 pixels"),
     ("bomb.gif", gif_bomb(), "has more than 50,000,000 pixels"),
     ("short.png", good_png()[:2_000], "is not a picture that can be read: "),
     ("chunk.png", good_png()[:-30] + bytes(30), "is not a picture that can be read: "),
@@ -487,7 +495,7 @@ HOSTILE = [
     ("program.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "EPS"),
     ("empty.npy", b"", "is an empty file (0 bytes)"),
     ("empty.csv", b"", "is an empty file (0 bytes)"),
-    ("huge.npy", npy_header("(1000000, 1000000)"), "claims the shape (1000000, 1000000)"),
+    ("huge.npy", npy_header("(1000000, 1000000)"), "the array claims the shape (1000000, 1000000)"),
     ("wide.npy", npy_header("(99999999999999999999,)"), "claims the shape (99999999999999999999,)"),
     ("less.npy", npy_header("(-4, -4)") + bytes(128), "claims the shape (-4, -4)"),
     ("none.npy", npy_header("(1000000000,)", "'<U0'"), "holds <U0, expected numbers"),
