@@ -481,6 +481,38 @@ def test_the_limit_holds_for_every_kind(tmp_path: Path, monkeypatch: pytest.Monk
         assert "the limit is" in refused(path)
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "does not fit into memory: give a smaller file"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+    ],
+    ids=["memory", "permission"],
+)
+def test_what_the_machine_refuses_is_not_blamed_on_the_file(
+    error: Exception, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    path = save(in_pytorch().state_dict(), tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "load", fail)
+    text = refused(path)
+    assert message in text
+    assert "is not" not in text
+    assert "damaged" not in text
+
+
+def test_small_types_are_counted_as_the_doubles_that_they_become(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "w.npz", w=np.zeros(1_000, dtype=np.int8))
+    monkeypatch.setattr("sheetconv.data_files.MAX_BYTES", 8_000)
+    load_weights(tmp_path / "w.npz")
+    monkeypatch.setattr("sheetconv.data_files.MAX_BYTES", 7_999)
+    assert "w has the shape (1000,), more than 7,999 bytes" in refused(tmp_path / "w.npz")
+
+
 @pytest.mark.parametrize("suffix", ["npz", "pt"])
 def test_a_zip_bomb_is_never_unpacked(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
