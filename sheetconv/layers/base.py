@@ -103,6 +103,21 @@ class Border:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Which rows and columns of its input one unit of a layer reads, each as (height, width).
+
+    Attributes:
+        size: of the window, what a dilation leaves out included.
+        stride: from the window of one unit to that of the next.
+        padding: rows above and columns left of the input where the first window begins.
+    """
+
+    size: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A configuration with an input and one output unit worked out by hand.
 
@@ -218,6 +233,17 @@ class Layer(ABC):
     def steps(self) -> tuple[int, int]:
         """Rows and columns between units of an *aligned* output: the stride."""
         return (1, 1)
+
+    def reach(self, input_shape: Shape) -> Reach | None:
+        """Which part of its input each unit reads, for the receptive field.
+
+        None where every unit reads all of it. Default: the one unit in its place.
+        """
+        return Reach()
+
+    def multiplications(self, input_shape: Shape) -> int:
+        """How many products with weights one image takes; biases are added. Default 0."""
+        return 0
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         """Whether no output can be negative, given whether no input can: for the colours."""

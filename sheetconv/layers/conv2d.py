@@ -22,6 +22,7 @@ from .base import (
     Example,
     Layer,
     Params,
+    Reach,
     Tensor,
     kaiming_uniform,
 )
@@ -306,6 +307,15 @@ class Conv2d(Layer):
 
     def steps(self) -> tuple[int, int]:
         return self._stride
+
+    def reach(self, input_shape: Shape) -> Reach:
+        left, _, top, _ = self._sides
+        return Reach(self._span, self._stride, (top, left))
+
+    def multiplications(self, input_shape: Shape) -> int:
+        """Every weight once for each window; the zeros of the padding are multiplied, too."""
+        _, height, width = self.output_shape(input_shape)
+        return height * width * prod(self._weight_shape)
 
     def formulas(self, view: View) -> list[CellFormulas]:
         left, _, top, _ = self._sides

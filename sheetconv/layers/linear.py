@@ -107,6 +107,13 @@ class Linear(Layer):
             drawn.append(Tensor("bias", (self.out_features,), Role.PARAM, "vector", "bias"))
         return (*drawn, Tensor("out", (self.out_features,), Role.OUTPUT, "vector", "", "0.00"))
 
+    def reach(self, input_shape: Shape) -> None:
+        return None
+
+    def multiplications(self, input_shape: Shape) -> int:
+        """Every weight once."""
+        return self.in_features * self.out_features
+
     def formulas(self, view: View) -> list[CellFormulas]:
         inputs = view.input.grids
         weights = view.own["weight"].grids

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Shape, View
-from .base import Array, Border, Layer
+from .base import Array, Border, Layer, Reach
 from .validation import flag, pair
 
 
@@ -119,6 +119,9 @@ class Pool2d(Layer):
     def steps(self) -> tuple[int, int]:
         return self._stride
 
+    def reach(self, input_shape: Shape) -> Reach:
+        return Reach((self._span(0), self._span(1)), self._stride, self._padding)
+
 
 class GlobalPool2d(Layer):
     """A layer whose units each read one whole plane: (N, C, H, W) becomes (N, C, 1, 1).
@@ -141,6 +144,9 @@ class GlobalPool2d(Layer):
         if len(input_shape) != 3:
             raise self.refuse_input(input_shape, "(channels, height, width)")
         return (input_shape[0], 1, 1)
+
+    def reach(self, input_shape: Shape) -> None:
+        return None
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         return input_nonnegative

@@ -112,6 +112,9 @@ class Softmax(Layer):
             Tensor("out", shape, Role.OUTPUT, "vector", "", "0.00"),
         )
 
+    def reach(self, input_shape: Shape) -> None:
+        return None
+
     def formulas(self, view: View) -> list[CellFormulas]:
         own = {name: placed.grids[0] for name, placed in view.own.items()}
         largest, total = view.absolute(own["largest"]), view.absolute(own["sum"])
