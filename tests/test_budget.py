@@ -1,0 +1,234 @@
+"""Budgets: cells counted exactly, sizes met within a factor, and what does not fit is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from test_layers import EXAMPLES
+from test_layout import Case, cases
+
+from sheetconv import (
+    AvgPool2d,
+    Conv2d,
+    Drawing,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    Softmax,
+    Tanh,
+    build,
+)
+from sheetconv.budget import Budget, budget, count_cells
+from sheetconv.drawing import FormulaStyle
+from sheetconv.errors import LayoutError, ShapeError
+from sheetconv.layers import Example
+from sheetconv.template import load_template
+from sheetconv.workbook import BuiltWorkbook, build_workbook
+from sheetconv.worksheet import NetworkSheet
+
+
+def built(network: Sequential, shape: tuple[int, ...], drawing: Drawing) -> BuiltWorkbook:
+    image = np.random.default_rng(0).random(shape)
+    with TemporaryDirectory() as folder:
+        return build(network, Path(folder) / "x.xlsx", image=image, drawing=drawing)
+
+
+# --- Cells
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_cells_of_random_networks_are_counted_exactly(case: Case) -> None:
+    workbook = built(case.network, case.input_shape, case.drawing)
+    counted = count_cells(case.network, case.input_shape, case.drawing)
+    assert counted == (workbook.formula_cells, workbook.number_cells)
+    found = budget([(case.network, case.input_shape, case.drawing)])
+    assert (found.formula_cells, found.number_cells, found.fits) == (*counted, True)
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_cells_of_every_layer_are_counted_exactly(example: Example, fuse: bool) -> None:
+    network, drawing = Sequential(MaxPool2d(1), example.layer), Drawing(fuse=fuse)
+    shape = example.x.shape
+    if len(shape) == 1:
+        network = Sequential(Linear(len(example.x), len(example.x)), example.layer)
+    workbook = built(network, shape, drawing)
+    counted = count_cells(network, shape, drawing)
+    assert counted == (workbook.formula_cells, workbook.number_cells)
+
+
+def test_a_layer_that_is_not_fused_has_cells_of_its_own() -> None:
+    network = Sequential(Conv2d(1, 2, 3), ReLU())
+    fused = count_cells(network, (1, 8, 8), Drawing())
+    separate = count_cells(network, (1, 8, 8), Drawing(fuse=False))
+    assert fused == (72, 64 + 20)
+    assert separate == (144, 64 + 20)
+
+
+# --- The size of the file
+
+#: How far the estimate may lie from the file, either way.
+FACTOR = 1.5
+
+
+def strided(channels: list[int]) -> Sequential:
+    layers = [
+        layer
+        for inputs, outputs in pairwise(channels)
+        for layer in (Conv2d(inputs, outputs, 3, stride=2, padding=1), ReLU())
+    ]
+    return Sequential(*layers, Flatten())
+
+
+SIZES = {
+    "tiny": (Sequential(Conv2d(1, 1, 3)), (1, 5, 5)),
+    "planes": (Sequential(Conv2d(1, 4, 3), ReLU(), MaxPool2d(2)), (1, 60, 60)),
+    "dropout": (Sequential(Conv2d(1, 2, 3), Dropout(0.3), MaxPool2d(2)), (1, 30, 30)),
+    "strided": (strided([1, 4, 8, 16, 32, 2]), (1, 28, 28)),
+    "colour": (Sequential(Conv2d(3, 8, 5), Tanh(), AvgPool2d(2)), (3, 24, 24)),
+    "dense": (
+        Sequential(Flatten(), Linear(400, 20), ReLU(), Linear(20, 10), Softmax()),
+        (1, 20, 20),
+    ),
+}
+
+
+def estimated(name: str, style: FormulaStyle) -> int:
+    network, shape = SIZES[name]
+    return budget([(network, shape, Drawing(formulas=style))]).file_size
+
+
+@cache
+def measured(name: str, style: FormulaStyle) -> int:
+    network, shape = SIZES[name]
+    return built(network, shape, Drawing(formulas=style)).file_size
+
+
+def is_met(estimate: int, size: int) -> bool:
+    return size / FACTOR < estimate < size * FACTOR
+
+
+every_style = pytest.mark.parametrize("style", ["sumproduct", "array"])
+
+
+@every_style
+@pytest.mark.parametrize("name", SIZES)
+def test_the_size_of_a_file_is_met_within_a_factor(name: str, style: FormulaStyle) -> None:
+    assert is_met(estimated(name, style), measured(name, style))
+
+
+@pytest.mark.parametrize(
+    "constant", ["", "_PER_NUMBER", "_PER_SHARED", "_PER_FORMULA", "_PER_CHARACTER"]
+)
+def test_without_one_of_its_constants_some_size_is_not_met(
+    constant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"sheetconv.budget._BYTES{constant}", 0.0)
+    styles: tuple[FormulaStyle, ...] = ("sumproduct", "array")
+    assert not all(
+        is_met(estimated(name, style), measured(name, style)) for name in SIZES for style in styles
+    )
+
+
+def conv_example() -> tuple[Budget, list[NetworkSheet]]:
+    items = load_template("conv-example").networks
+    found = budget((item.network, item.image.shape, item.drawing) for item in items)
+    return found, [NetworkSheet(item.network, item.image, item.drawing) for item in items]
+
+
+def test_the_size_of_conv_example_is_met_though_its_image_is_mostly_zeros(tmp_path: Path) -> None:
+    found, sheets = conv_example()
+    workbook = build_workbook(sheets, tmp_path / "x.xlsx")
+    assert (found.formula_cells, found.number_cells) == (9_336, 2_301)
+    assert (workbook.formula_cells, workbook.number_cells) == (9_336, 2_301)
+    assert is_met(found.file_size, workbook.file_size)
+
+
+# --- Room, and time
+
+
+def test_rows_and_columns_are_those_that_are_written(tmp_path: Path) -> None:
+    network = Sequential(Conv2d(1, 2, 3), MaxPool2d(2), Flatten(), Linear(18, 2))
+    drawing = Drawing(worksheet="small", texts=(), border="blank")
+    (sheet,) = budget([(network, (1, 8, 8), drawing)]).sheets
+    build(network, tmp_path / "x.xlsx", image=np.eye(8), drawing=drawing)
+    written = openpyxl.load_workbook(tmp_path / "x.xlsx")["small"]
+    assert (sheet.rows, sheet.columns) == (written.max_row, written.max_column)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "reason"),
+    [
+        (Conv2d(1, 1, 3), (1, 40, 20_000), "a worksheet has 1,048,576 and 16,384"),
+        (Conv2d(1, 2_000, 3), (1, 600, 40), "a worksheet has 1,048,576 and 16,384"),
+        (Conv2d(400, 1, 3), (400, 4, 4), "Excel takes 8,192"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_the_words_of_the_build(
+    layer: Conv2d, shape: tuple[int, int, int], reason: str
+) -> None:
+    network = Sequential(layer)
+    found = budget([(network, shape, Drawing(worksheet="large"))])
+    (sheet,) = found.sheets
+    assert reason in sheet.refusal
+    assert not sheet.fits
+    assert not found.fits
+    out = layer.output_shape(shape)
+    assert found.formula_cells == out[0] * out[1] * out[2]
+    assert found.lines()[1:] == [f"  worksheet large: does not fit: {sheet.refusal}"]
+    with pytest.raises(LayoutError) as caught:
+        built(network, shape, Drawing(worksheet="large"))
+    assert str(caught.value) == sheet.refusal
+
+
+def test_one_network_that_does_not_fit_is_enough() -> None:
+    small, large = Sequential(Conv2d(1, 1, 3)), Sequential(Conv2d(400, 1, 3))
+    drawing = Drawing(worksheet="small")
+    found = budget(
+        [(small, (1, 8, 8), drawing), (large, (400, 4, 4), replace(drawing, worksheet="large"))]
+    )
+    assert [sheet.fits for sheet in found.sheets] == [True, False]
+    assert not found.fits
+    assert found.formula_cells == 36 + 4
+    assert "file size" not in "\n".join(found.lines())
+
+
+def test_two_worksheets_take_twice_the_time_of_one() -> None:
+    network = Sequential(Conv2d(1, 4, 3), MaxPool2d(2))
+    one = (network, (1, 60, 60), Drawing())
+    seconds, twice = budget([one]).seconds, budget([one, one]).seconds
+    assert set(seconds) == {"IronCalc", "LibreOffice"}
+    assert all(twice[name] == pytest.approx(2 * seconds[name]) for name in seconds)
+    assert all(value > 0 for value in seconds.values())
+    wider = budget([(Sequential(Conv2d(1, 4, 7, padding=2)), (1, 60, 60), Drawing())]).seconds
+    assert all(wider[name] > seconds[name] for name in seconds)
+
+
+def test_layers_that_do_not_fit_each_other_have_no_budget() -> None:
+    with pytest.raises(ShapeError, match="layer conv1"):
+        budget([(Sequential(Conv2d(2, 1, 3)), (1, 8, 8), Drawing())])
+    with pytest.raises(LayoutError, match="nothing to draw"):
+        budget([(Sequential(Flatten()), (1, 8, 8), Drawing())])
+
+
+def test_the_budget_of_conv_example() -> None:
+    found, _ = conv_example()
+    assert found.lines() == [
+        "Workbook: 9,336 formula cells and 2,301 number cells",
+        "  file size about 200,000 bytes",
+        "  recalculation about 0.03 s in IronCalc, 0.06 s in LibreOffice",
+        "  worksheet conv-example (dropout): fits, 65 rows x 243 columns",
+        "  worksheet conv-example: fits, 57 rows x 144 columns",
+    ]
