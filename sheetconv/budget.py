@@ -3,8 +3,8 @@
 Cells are counted exactly. The size of the file and the seconds are estimates: a model whose
 constants were fitted to 24 workbooks by `benchmarks/budgets.py`, on two cores (x86-64, Linux,
 Python 3.11) with IronCalc 0.9.1 and LibreOffice 7.4. For numbers with all their digits the
-size was met within 20%; zeros, as around a digit, take less. Seconds were met within a factor
-of three, those below a hundredth aside, and other machines differ.
+size was met within 20%; zeros, as around a digit, take less. Seconds from a hundredth on were
+met within a factor of three; other machines differ.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
+
+import numpy as np
 
 from .arranging import lay_out
 from .drawing import Drawing
@@ -26,8 +28,11 @@ _BYTES_PER_NUMBER = 14.0
 _BYTES_PER_SHARED = 11.0
 _BYTES_PER_FORMULA = 13.0  # written out, and for each of its characters
 _BYTES_PER_CHARACTER = 0.21
-#: Seconds by engine: for each formula cell, each range that it names, each multiplication.
-_SECONDS = {"IronCalc": (1e-6, 0.0, 3.5e-7), "LibreOffice": (1.5e-6, 2.5e-6, 7e-8)}
+#: Seconds by engine: for each formula cell, number cell, range in a formula, multiplication.
+_SECONDS = {
+    "IronCalc": (1e-6, 7e-7, 0.0, 2.5e-7),
+    "LibreOffice": (1.5e-6, 1e-7, 2.5e-6, 7e-8),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +179,8 @@ def _sheet(network: Sequential, input_shape: Shape, drawing: Drawing) -> SheetBu
         max(area.last_column for area in bounds) + 1,
         size + _BYTES_PER_NUMBER * numbers,
         {
-            name: cell * formulas + each * ranges + product * products
-            for name, (cell, each, product) in _SECONDS.items()
+            name: float(np.dot(each, (formulas, numbers, ranges, products)))
+            for name, each in _SECONDS.items()
         },
     )
 
