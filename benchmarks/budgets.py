@@ -109,7 +109,7 @@ def main() -> None:
     for name, network, shape in networks():
         for style in ("sumproduct", "array"):
             drawing = sc.Drawing(formulas=style)
-            (expected,) = [budget([(network, shape, drawing)])]
+            expected = budget([(network, shape, drawing)])
             image = np.random.default_rng(0).random(shape)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "x.xlsx"
@@ -127,7 +127,13 @@ def main() -> None:
     # Every relative error counts the same.
     weights = 1 / np.array(sizes)
     fitted = np.linalg.lstsq(np.array(rows) * weights[:, None], np.array(sizes) * weights)[0]
-    names = ("a workbook", "a number", "a shared formula", "a formula written out", "a character")
+    names = (
+        "a workbook of one worksheet",
+        "a number",
+        "a shared formula",
+        "a formula written out",
+        "a character",
+    )
     for what, value in zip(names, fitted, strict=True):
         print(f"{value:>9.2f} bytes for {what}")
 

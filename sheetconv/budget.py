@@ -19,11 +19,13 @@ from .arranging import lay_out
 from .drawing import Drawing
 from .errors import LayoutError
 from .formulas import Shape, can_share, formula_text
-from .layout import SheetLayout, stage_formulas, stages_of
+from .layout import Layout, stage_formulas, stages_of
 from .network import Sequential
+from .summary import summarize
 
 # Bytes of a compressed .xlsx file.
-_BYTES = 6_800.0  # of a workbook with nothing in it
+_BYTES = 6_000.0  # of a workbook with nothing in it
+_BYTES_PER_SHEET = 800.0
 _BYTES_PER_NUMBER = 14.0
 _BYTES_PER_SHARED = 11.0
 _BYTES_PER_FORMULA = 13.0  # written out, and for each of its characters
@@ -36,24 +38,27 @@ _SECONDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SheetBudget:
-    """What one network costs on its worksheet.
+class NetworkBudget:
+    """What one network of a workbook costs.
 
     Attributes:
-        worksheet: its name.
+        name: of its worksheet, or with which the names of its worksheets begin.
         formula_cells: cells that hold a formula.
-        number_cells: cells that hold an input, a parameter or a setting.
-        refusal: why it does not fit on one worksheet; empty where it fits. Then what
-            follows is known.
-        rows, columns: of the worksheet, up to the last cell of a tensor.
+        number_cells: cells that hold an input, a parameter, a buffer or a setting.
+        refusal: why it cannot be drawn; empty where it can. Then what follows is known.
+        worksheets: how many it takes: one, or one for the input and each layer.
+        reason: why so many, in a few words.
+        rows, columns: of the largest worksheet, up to the last cell of a tensor.
         bytes: what it adds to the file, estimated.
         seconds: engine -> seconds of one recalculation, estimated.
     """
 
-    worksheet: str
+    name: str
     formula_cells: int
     number_cells: int
     refusal: str = ""
+    worksheets: int = 0
+    reason: str = ""
     rows: int = 0
     columns: int = 0
     bytes: float = 0.0
@@ -61,8 +66,17 @@ class SheetBudget:
 
     @property
     def fits(self) -> bool:
-        """Whether it fits on one worksheet."""
+        """Whether it can be drawn."""
         return not self.refusal
+
+    def line(self) -> str:
+        """How it is drawn, or why it is not, for the terminal."""
+        if not self.fits:
+            return f"{self.name}: does not fit: {self.refusal}"
+        room = f"{self.rows:,} rows x {self.columns:,} columns"
+        if self.worksheets == 1:
+            return f"{self.name}: one worksheet, {room} ({self.reason})"
+        return f"{self.name}: {self.worksheets} worksheets, at most {room} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +84,35 @@ class Budget:
     """What a workbook costs.
 
     Attributes:
-        sheets: one for each network.
+        networks: one for each, in the order of their worksheets.
     """
 
-    sheets: tuple[SheetBudget, ...]
+    networks: tuple[NetworkBudget, ...]
 
     @property
     def formula_cells(self) -> int:
         """Cells that hold a formula, exactly."""
-        return sum(sheet.formula_cells for sheet in self.sheets)
+        return sum(item.formula_cells for item in self.networks)
 
     @property
     def number_cells(self) -> int:
-        """Cells that hold an input, a parameter or a setting, exactly."""
-        return sum(sheet.number_cells for sheet in self.sheets)
+        """Cells that hold an input, a parameter, a buffer or a setting, exactly."""
+        return sum(item.number_cells for item in self.networks)
 
     @property
     def fits(self) -> bool:
-        """Whether every network fits on one worksheet; only then is the rest known."""
-        return all(sheet.fits for sheet in self.sheets)
+        """Whether every network can be drawn; only then is the rest known."""
+        return all(item.fits for item in self.networks)
 
     @property
     def file_size(self) -> int:
         """Bytes of the file, estimated."""
-        return round(_BYTES + sum(sheet.bytes for sheet in self.sheets))
+        return round(_BYTES + sum(item.bytes for item in self.networks))
 
     @property
     def seconds(self) -> dict[str, float]:
         """Engine -> seconds of one recalculation, estimated."""
-        return {name: sum(sheet.seconds.get(name, 0) for sheet in self.sheets) for name in _SECONDS}
+        return {name: sum(item.seconds.get(name, 0) for item in self.networks) for name in _SECONDS}
 
     def lines(self) -> list[str]:
         """The budget for the terminal."""
@@ -108,12 +122,7 @@ class Budget:
             seconds = ", ".join(f"{_about(s)} s in {name}" for name, s in self.seconds.items())
             out.append(f"  file size about {_about(self.file_size)} bytes")
             out.append(f"  recalculation about {seconds}")
-        for sheet in self.sheets:
-            if sheet.fits:
-                room = f"{sheet.rows:,} rows x {sheet.columns:,} columns"
-                out.append(f"  worksheet {sheet.worksheet}: fits, {room}")
-            else:
-                out.append(f"  worksheet {sheet.worksheet}: does not fit: {sheet.refusal}")
+        out += [f"  {item.line()}" for item in self.networks]
         return out
 
 
@@ -121,8 +130,9 @@ def budget(items: Iterable[tuple[Sequential, Shape, Drawing]]) -> Budget:
     """What a workbook of some networks will cost.
 
     Args:
-        items: for each worksheet the network, the shape of its input without the batch,
-            and how it is drawn.
+        items: for each network its layers, the shape of its image, and how it is drawn. The
+            shape is (channels, height, width) or (features,), or that of a batch of images:
+            (images, channels, height, width).
 
     Raises:
         ShapeError: the layers do not fit each other or the input.
@@ -134,11 +144,16 @@ def budget(items: Iterable[tuple[Sequential, Shape, Drawing]]) -> Budget:
         >>> found.formula_cells, found.number_cells, found.fits
         (72, 84, True)
     """
-    return Budget(tuple(_sheet(*item) for item in items))
+    return Budget(tuple(_of_network(*item) for item in items))
 
 
-def count_cells(network: Sequential, input_shape: Shape, drawing: Drawing) -> tuple[int, int]:
+def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tuple[int, int]:
     """How many formula cells and number cells a network has, exactly, without laying it out.
+
+    Args:
+        network: the layers.
+        image_shape: as for `budget`.
+        drawing: how it is drawn.
 
     Raises:
         ShapeError, LayoutError: as for `budget`.
@@ -148,36 +163,42 @@ def count_cells(network: Sequential, input_shape: Shape, drawing: Drawing) -> tu
         >>> count_cells(Sequential(MaxPool2d(2)), (1, 8, 8), Drawing())
         (16, 64)
     """
-    formulas, numbers = 0, prod(input_shape)
-    for stage in stages_of(network, input_shape, drawing.fuse):
+    batch, shape = _batch_of(image_shape)
+    formulas, numbers = 0, batch * prod(shape)
+    for stage in stages_of(network, shape, drawing.fuse):
         for tensor in network.layers[stage.name].tensors(stage.input_shape):
+            cells = prod(tensor.shape) * (batch if tensor.batched else 1)
             if tensor.role.is_formula:
-                formulas += prod(tensor.shape)
+                formulas += cells
             else:
-                numbers += prod(tensor.shape)
+                numbers += cells
     return formulas, numbers
 
 
-def _sheet(network: Sequential, input_shape: Shape, drawing: Drawing) -> SheetBudget:
-    formulas, numbers = count_cells(network, input_shape, drawing)
+def _batch_of(image_shape: Shape) -> tuple[int, Shape]:
+    return (image_shape[0], image_shape[1:]) if len(image_shape) == 4 else (1, image_shape)
+
+
+def _of_network(network: Sequential, image_shape: Shape, drawing: Drawing) -> NetworkBudget:
+    formulas, numbers = count_cells(network, image_shape, drawing)
+    batch, shape = _batch_of(image_shape)
     try:
-        layout = lay_out(network, input_shape, drawing)
+        layout = lay_out(network, shape, drawing, batch=batch)
         size, ranges = _spelled(network, layout)
     except LayoutError as error:
-        return SheetBudget(drawing.worksheet, formulas, numbers, str(error))
-    shapes = [input_shape, *network.shapes(input_shape).values()]
-    products = sum(
-        layer.multiplications(shape) for (_, layer), shape in zip(network, shapes, strict=False)
-    )
+        return NetworkBudget(drawing.worksheet, formulas, numbers, str(error))
+    products = batch * summarize(network, shape).multiplications
     bounds = [grid.bounds for placed in layout.placed.values() for grid in placed.grids]
-    return SheetBudget(
+    return NetworkBudget(
         drawing.worksheet,
         formulas,
         numbers,
         "",
+        len(layout.worksheets),
+        layout.reason,
         max(area.last_row for area in bounds) + 1,
         max(area.last_column for area in bounds) + 1,
-        size + _BYTES_PER_NUMBER * numbers,
+        size + _BYTES_PER_NUMBER * numbers + _BYTES_PER_SHEET * len(layout.worksheets),
         {
             name: float(np.dot(each, (formulas, numbers, ranges, products)))
             for name, each in _SECONDS.items()
@@ -185,7 +206,7 @@ def _sheet(network: Sequential, input_shape: Shape, drawing: Drawing) -> SheetBu
     )
 
 
-def _spelled(network: Sequential, layout: SheetLayout) -> tuple[float, int]:
+def _spelled(network: Sequential, layout: Layout) -> tuple[float, int]:
     """The bytes that all formulas take, and how many ranges they name."""
     size, ranges = 0.0, 0
     for stage in layout.stages:

@@ -218,22 +218,20 @@ def summarize(network: Sequential, input_shape: Shape, *, batch: int = 1) -> Sum
     # A vector stands in one column.
     extent = shape[1:] if len(shape) == 3 else (prod(shape), 1)
     field = ReceptiveField()
-    state, layers = network.state_dict(), []
+    layers = []
     for name, layer in network:
         field = field.through(layer.reach(shape), (extent[0], extent[1]))
         multiplications = layer.multiplications(shape)
         shape = shapes[name]
         # Behind Flatten units still see what they saw on their planes.
         extent = shape[1:] if len(shape) == 3 else extent
-        parameters = sum(value.size for value in network.params[name].values())
-        kept = sum(v.size for key, v in state.items() if key.rpartition(".")[0] == name)
         layers.append(
             LayerSummary(
                 name,
                 type(layer).__name__,
                 (batch, *shape),
-                parameters,
-                kept - parameters,
+                sum(value.size for value in network.params[name].values()),
+                sum(value.size for value in network.buffers[name].values()),
                 multiplications,
                 0 if layer.is_view else prod(shape),
                 field,

@@ -112,19 +112,14 @@ def test_biases_are_parameters_and_no_multiplications() -> None:
     assert with_bias.multiplications == without.multiplications == 9 * 18
 
 
-class Kept(Sequential):
-    """A network whose first layer keeps three numbers that are not learned."""
-
-    def state_dict(self) -> dict[str, Array]:
-        return super().state_dict() | {f"{next(iter(self.layers))}.running_mean": np.zeros(3)}
-
-
 def test_what_is_kept_and_not_learned_has_a_column_of_its_own() -> None:
-    summary = summarize(Kept(Conv2d(1, 2, 3)), (1, 5, 5))
+    network = Sequential(Conv2d(1, 2, 3))
+    assert "buffers" not in summarize(network, (1, 5, 5)).lines()[0]
+    network.buffers["conv1"] = {"running_mean": np.zeros(3)}
+    summary = summarize(network, (1, 5, 5))
     assert (summary.parameters, summary.buffers) == (20, 3)
     assert "buffers" in summary.lines()[0]
     assert summary.lines()[-1].split() == ["total", "20", "3", "162", "18"]
-    assert "buffers" not in summarize(Sequential(Conv2d(1, 2, 3)), (1, 5, 5)).lines()[0]
 
 
 def test_what_a_summary_cannot_be_of() -> None:
@@ -197,7 +192,7 @@ convolutions = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(derandomize=True, max_examples=100, deadline=None)
 @given(
     layers=st.lists(convolutions | pools | elementwise, min_size=1, max_size=4),
     last=st.sampled_from([(), (AdaptiveAvgPool2d(1),), (Flatten(), Softmax())]),
