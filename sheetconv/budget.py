@@ -21,7 +21,7 @@ from .errors import LayoutError
 from .formulas import Shape, can_share, formula_text
 from .layout import Layout, stage_formulas, stages_of
 from .network import Sequential
-from .summary import summarize
+from .summary import batch_of, summarize
 
 # Bytes of a compressed .xlsx file.
 _BYTES = 6_000.0  # of a workbook with nothing in it
@@ -163,7 +163,7 @@ def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tu
         >>> count_cells(Sequential(MaxPool2d(2)), (1, 8, 8), Drawing())
         (16, 64)
     """
-    batch, shape = _batch_of(image_shape)
+    batch, shape = batch_of(image_shape)
     formulas, numbers = 0, batch * prod(shape)
     for stage in stages_of(network, shape, drawing.fuse):
         for tensor in network.layers[stage.name].tensors(stage.input_shape):
@@ -175,13 +175,9 @@ def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tu
     return formulas, numbers
 
 
-def _batch_of(image_shape: Shape) -> tuple[int, Shape]:
-    return (image_shape[0], image_shape[1:]) if len(image_shape) == 4 else (1, image_shape)
-
-
 def _of_network(network: Sequential, image_shape: Shape, drawing: Drawing) -> NetworkBudget:
     formulas, numbers = count_cells(network, image_shape, drawing)
-    batch, shape = _batch_of(image_shape)
+    batch, shape = batch_of(image_shape)
     try:
         layout = lay_out(network, shape, drawing, batch=batch)
         size, ranges = _spelled(network, layout)

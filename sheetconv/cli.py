@@ -32,6 +32,11 @@ def cli() -> None:
     Start with:
       sheetconv build conv-example
       sheetconv check conv-example.xlsx
+
+    \b
+    Then make a network of your own:
+      sheetconv templates
+      sheetconv new mine --from conv-example
     """  # noqa: D301 - click reads \\b
 
 
@@ -133,6 +138,62 @@ def build(
         "Open it, click a cell, and trace its precedents. To check every cell:\n"
         f"  sheetconv check {_quoted(built.path)}"
     )
+
+
+@cli.command()
+def templates() -> None:
+    """List the templates that come with sheetconv."""
+    from .listing import template_lines
+
+    for line in template_lines():
+        click.echo(line)
+    click.echo("To edit one of your own:\n  sheetconv new NAME --from TEMPLATE")
+
+
+@cli.command()
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    metavar="TEMPLATE",
+    required=True,
+    help="The template to copy: see sheetconv templates; or a .toml file of your own.",
+)
+@click.option("-f", "--force", is_flag=True, help="Replace existing files.")
+def new(name: str, source: str, force: bool) -> None:
+    """Copy a template and its numbers into this folder, to edit.
+
+    Writes NAME.toml, and NAME.npz where the template has numbers.
+    """
+    from .own_template import new_template
+
+    written = new_template(name, source, force=force)
+    click.echo(f"wrote {' and '.join(map(str, written))}: a copy of {source}")
+    click.echo(f"Edit {written[0]}, then:\n  sheetconv build {_quoted(written[0])}")
+
+
+@cli.command()
+@click.argument("template")
+def summary(template: str) -> None:
+    """Show what a workbook of TEMPLATE will cost, and its networks layer by layer.
+
+    Multiplications are those by weights, for one image. A receptive field is the part of the
+    image that a unit can depend on; step is how far it moves from one unit to the next, and
+    first at is the row and column of the first one's first pixel, negative in the padding.
+    """
+    from .budget import budget
+    from .summary import summarize
+    from .template import load_template
+
+    loaded = load_template(template)
+    networks = [(item.network, item.image.shape, item.drawing) for item in loaded.networks]
+    click.echo(f"{loaded.title}: {loaded.description}" if loaded.description else loaded.title)
+    for line in budget(networks).lines():
+        click.echo(line)
+    for network, shape, drawing in networks:
+        click.echo(f"\n{drawing.worksheet}:")
+        for line in summarize(network, shape).lines():
+            click.echo(line)
 
 
 @cli.command()

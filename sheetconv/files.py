@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .errors import WorkbookError
@@ -45,7 +46,51 @@ def written_whole(path: Path, *, force: bool) -> Iterator[Path]:
         WorkbookError: the folder is missing or not writable, the file exists and `force`
             is false, the disk is full, or another program holds the file.
     """
-    check_target(path, force=force)
+    with written_together([path], force=force) as (temporary,):
+        yield temporary
+
+
+@contextmanager
+def written_together(paths: Sequence[Path], *, force: bool) -> Iterator[list[Path]]:
+    """As `written_whole` for several files: either all take their places or none does."""
+    for path in paths:
+        check_target(path, force=force)
+    named = " and ".join(map(str, paths))
+    with ExitStack() as stack:
+        temporaries = [stack.enter_context(_temporary(path)) for path in paths]
+        try:
+            yield temporaries
+            umask = os.umask(0)
+            os.umask(umask)
+            for temporary in temporaries:
+                temporary.chmod(0o666 & ~umask)
+            _put_in_place(temporaries, paths, stack)
+        except PermissionError:
+            raise WorkbookError(
+                f"cannot replace {named}: close it in Excel or whichever program has it open"
+            ) from None
+        except OSError as error:
+            raise WorkbookError(f"cannot write {named}: {error.strerror or error}") from None
+
+
+def _put_in_place(temporaries: Sequence[Path], paths: Sequence[Path], stack: ExitStack) -> None:
+    """Move the files; if one cannot be moved, those before it go back."""
+    with ExitStack() as undo:
+        for temporary, path in zip(temporaries, paths, strict=True):
+            last = path == paths[-1]
+            if not last and path.exists():
+                kept = stack.enter_context(_temporary(path))
+                shutil.copy2(path, kept)
+                undo.callback(kept.replace, path)
+            elif not last:
+                undo.callback(path.unlink, missing_ok=True)
+            temporary.replace(path)
+        undo.pop_all()
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """An empty file beside `path` that is removed in the end, if it is still there."""
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except (OSError, ValueError) as error:
@@ -54,19 +99,7 @@ def written_whole(path: Path, *, force: bool) -> Iterator[Path]:
             f"cannot write into {path.parent}: {reason}: choose another folder or name"
         ) from None
     os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except PermissionError:
-        raise WorkbookError(
-            f"cannot replace {path}: close it in Excel or whichever program has it open"
-        ) from None
-    except OSError as error:
-        raise WorkbookError(f"cannot write {path}: {error.strerror or error}") from None
+        yield Path(name)
     finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        Path(name).unlink(missing_ok=True)

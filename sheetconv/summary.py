@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from .errors import ShapeError
 from .formulas import Shape
 from .layers.base import Reach
 from .network import Sequential
@@ -193,13 +192,13 @@ class Summary:
         return [*row, step, _tuple(layer.field.start)]
 
 
-def summarize(network: Sequential, input_shape: Shape, *, batch: int = 1) -> Summary:
-    """What a network is made of, for an input of a given shape.
+def summarize(network: Sequential, image_shape: Shape) -> Summary:
+    """What a network is made of, for an image of a given shape.
 
     Args:
         network: the layers.
-        input_shape: (channels, height, width) or (features,), without the batch.
-        batch: N of the output shapes. Default 1.
+        image_shape: (channels, height, width) or (features,); or that of a batch of images,
+            (images, channels, height, width). Without, N is 1.
 
     Raises:
         ShapeError: a layer cannot take what the one before it gives.
@@ -207,14 +206,13 @@ def summarize(network: Sequential, input_shape: Shape, *, batch: int = 1) -> Sum
     Example:
         >>> from sheetconv import Conv2d, Sequential
         >>> net = Sequential(Conv2d(1, 4, 3, 2, 1), Conv2d(4, 8, 3, 2, 1))
-        >>> summary = summarize(net, (1, 28, 28))
-        >>> summary.parameters, summary.layers[-1].field.size
-        (336, (7, 7))
+        >>> summary = summarize(net, (64, 1, 28, 28))
+        >>> summary.parameters, summary.layers[-1].output_shape, summary.layers[-1].field.size
+        (336, (64, 8, 7, 7), (7, 7))
     """
-    if batch < 1:
-        raise ShapeError(f"the batch is {batch}: expected at least 1 image")
-    shapes = network.shapes(input_shape)
-    shape = tuple(input_shape)
+    batch, shape = batch_of(image_shape)
+    input_shape = (batch, *shape)
+    shapes = network.shapes(shape)
     # A vector stands in one column.
     extent = shape[1:] if len(shape) == 3 else (prod(shape), 1)
     field = ReceptiveField()
@@ -237,7 +235,18 @@ def summarize(network: Sequential, input_shape: Shape, *, batch: int = 1) -> Sum
                 field,
             )
         )
-    return Summary((batch, *input_shape), tuple(layers))
+    return Summary(input_shape, tuple(layers))
+
+
+def batch_of(image_shape: Shape) -> tuple[int, Shape]:
+    """How many images a shape is of, and the shape of one.
+
+    Example:
+        >>> batch_of((3, 1, 28, 28)), batch_of((1, 28, 28)), batch_of((64,))
+        ((3, (1, 28, 28)), (1, (1, 28, 28)), (1, (64,)))
+    """
+    shape = tuple(image_shape)
+    return (shape[0], shape[1:]) if len(shape) == 4 else (1, shape)
 
 
 def table_lines(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:

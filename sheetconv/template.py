@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def load_template(name: str | Path) -> Template:
         >>> template.networks[1].network(template.networks[1].image[None]).round(3)
         array([[258.738]])
     """
-    path = _find(name)
+    path = find_template(name)
     try:
         if path.stat().st_size > _MAX_TOML_BYTES:
             raise TemplateError(f"{path} is larger than {_MAX_TOML_BYTES:,} bytes: not a template")
@@ -135,16 +136,31 @@ def load_template(name: str | Path) -> Template:
     return _template(Table(content, str(path), ""), path)
 
 
-def _find(name: str | Path) -> Path:
+def find_template(name: str | Path) -> Path:
+    """The .toml file of a template.
+
+    Args:
+        name: as for `load_template`.
+
+    Raises:
+        TemplateError: there is none; the message names those that are meant most likely.
+    """
     text = str(name)
     if text.endswith(".toml"):
-        if not Path(text).is_file():
-            raise TemplateError(
-                f"the template {text} does not exist: give the path of a .toml file"
-            )
-        return Path(text)
+        if Path(text).is_file():
+            return Path(text)
+        shipped = template_names()
+        # A file beside it, or a template that comes along, by nearly the same name.
+        near = [str(path) for path in Path(text).parent.glob("*.toml") if path.is_file()]
+        close = get_close_matches(text, near, n=1)
+        if not close and Path(text).name == text:
+            close = get_close_matches(text.removesuffix(".toml"), shipped, n=1)
+        guess = f"did you mean {close[0]}?" if close else "give the path of a .toml file"
+        raise TemplateError(f"the template {text} does not exist: {guess}")
     if text in template_names():
         return templates_folder() / f"{text}.toml"
+    if Path(f"{text}.toml").is_file():
+        raise TemplateError(f"no template is named {text!r}: did you mean {text}.toml?")
     raise TemplateError(f"no template is named {text!r}{suggestion(text, template_names())}")
 
 

@@ -45,7 +45,7 @@ def simple_cnn() -> Sequential:
 
 
 def test_the_books_network_has_the_books_parameters_and_shapes() -> None:
-    summary = summarize(simple_cnn(), (1, 28, 28), batch=64)
+    summary = summarize(simple_cnn(), (64, 1, 28, 28))
     convolutions = [layer for layer in summary.layers if layer.type == "Conv2d"]
     assert [layer.parameters for layer in convolutions] == [40, 296, 1168, 4640, 578]
     assert [layer.output_shape for layer in convolutions] == [
@@ -125,8 +125,8 @@ def test_what_is_kept_and_not_learned_has_a_column_of_its_own() -> None:
 def test_what_a_summary_cannot_be_of() -> None:
     with pytest.raises(ShapeError, match=r"layer conv1: .* got an input of shape"):
         summarize(Sequential(Conv2d(1, 2, 3)), (2, 5, 5))
-    with pytest.raises(ShapeError, match="the batch is 0: expected at least 1 image"):
-        summarize(Sequential(Conv2d(1, 2, 3)), (1, 5, 5), batch=0)
+    with pytest.raises(ShapeError, match="every length must be at least 1"):
+        summarize(Sequential(Conv2d(1, 2, 3)), (1, 0, 5))
 
 
 # --- Receptive fields
