@@ -175,8 +175,9 @@ def new(name: str, source: str, force: bool) -> None:
 @cli.command()
 @click.argument("template")
 def summary(template: str) -> None:
-    """Show what a workbook of TEMPLATE will cost, and its networks layer by layer.
+    """Show what TEMPLATE costs and its layers.
 
+    First come the cells, bytes and seconds that a workbook of it will take, then every layer.
     Multiplications are those by weights, for one image. A receptive field is the part of the
     image that a unit can depend on; step is how far it moves from one unit to the next, and
     first at is the row and column of the first one's first pixel, negative in the padding.

@@ -124,8 +124,9 @@ def test_version_and_help(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"sheetconv, version {sheetconv.__version__}\n")
     done = run(tmp_path, "--help")
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("build", "check", "diff", "doctor"))
-    for command in ("build", "check", "diff", "doctor"):
+    commands = ("build", "templates", "new", "summary", "check", "diff", "doctor")
+    assert all(f"  {command} " in done.stdout for command in commands)
+    for command in commands:
         done = run(tmp_path, command, "-h")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith(f"Usage: sheetconv {command}")
