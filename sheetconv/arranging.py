@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from .blocks import finished
 from .cells import MAX_COLUMNS, MAX_ROWS, check_sheet_name
 from .drawing import Drawing
 from .errors import LayoutError
@@ -61,7 +62,7 @@ def lay_out(
 
     def laid(per_layer: bool, reason: str) -> tuple[Flow, Layout]:
         flow = Flow(network, input_shape, drawing, batch, signed_input, per_layer)
-        return flow, flow.finished(reason)
+        return flow, finished(flow, reason)
 
     if drawing.layout == "per-layer":
         if drawing.is_pinned:

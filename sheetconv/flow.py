@@ -9,37 +9,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from .cells import MAX_COLUMNS, Cell, Grid, Range, column_name, parse_cell, parse_range
+from .cells import MAX_COLUMNS, Cell, Grid, Range, parse_cell
 from .drawing import (
     BLUE_WHITE_RED,
     TINTS,
     WHITE_TO_RED,
-    Columns,
     Drawing,
     Style,
 )
 from .errors import LayoutError
-from .formulas import Placed, Role, Shape
-from .frames import border_cells, frame_grids
+from .formulas import Role, Shape
+from .frames import frame_grids
 from .layers.base import Arrangement, Border, Layer, Tensor
 from .layout import (
     ColourScale,
-    Layout,
-    SheetLooks,
     SheetText,
     Stage,
     border_style,
     stages_of,
 )
 from .network import Sequential
-from .overlaps import grown
-from .pages import page_name, page_texts
+from .pages import page_name
 
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
-_GAP = 2  # blank columns between blocks
-_FIRST_IMAGE = "image 1"  # the copies below have numbers of their own
+GAP = 2  # blank columns between blocks
+FIRST_IMAGE = "image 1"  # the copies below have numbers of their own
 _MOST_KERNELS_DOWN = 16  # of one output; more begin a new column
-_PLANE_WIDTH, _WEIGHT_WIDTH = 4.9, 5.6  # characters: -12.3 and -0.12
 # One decimal where it fits a narrow column, none where it would not. Programs take off the
 # sign of a section whose condition holds for negative numbers alone: it is written out.
 _ACTIVATION_FORMAT = "[>=100]0;[<0]-0.0;0.0"
@@ -48,8 +43,14 @@ _LEARNED = (Role.PARAM, Role.BUFFER)
 
 
 @dataclass(slots=True)
-class _Page:
-    """A worksheet that fills up."""
+class Page:
+    """A worksheet that fills up.
+
+    Attributes:
+        name: the worksheet's.
+        texts, scales: what it shows, and whether each image of the batch has its own.
+        wide: first and last columns of tensors whose numbers need room.
+    """
 
     name: str
     texts: list[tuple[SheetText, bool]] = field(default_factory=list)
@@ -60,7 +61,7 @@ class _Page:
 class Flow:
     """The state of laying out one network: a cursor that moves right, and to the next page.
 
-    While it runs, grids are those of the first image; `finished` repeats them.
+    While it runs, grids are those of the first image; `blocks` repeats them.
 
     Args:
         network: the layers.
@@ -96,7 +97,7 @@ class Flow:
         self.moats: dict[str, Border] = {}
         #: Tensors that stand on the padding of others.
         self.framing: set[str] = set()
-        self.pages = [_Page(drawing.worksheet)]
+        self.pages = [Page(drawing.worksheet)]
         self.column = 1
         #: Tensors that may hold negative numbers.
         self.signed = {"input"} if signed_input else set[str]()
@@ -104,7 +105,7 @@ class Flow:
         self._run()
 
     @property
-    def page(self) -> _Page:
+    def page(self) -> Page:
         return self.pages[-1]
 
     def _check_names(self) -> None:
@@ -138,21 +139,21 @@ class Flow:
             self.moats[stage.out] = self._moat(number + 1)
             self._find_sign(stage)
             if self.per_layer:
-                self.pages.append(_Page(page_name(self.drawing.worksheet, stage.name)))
+                self.pages.append(Page(page_name(self.drawing.worksheet, stage.name)))
                 self.column = 1
             self._stage(stage)
             if self.per_layer and self.batch > 1:
                 first, moat = self.grids[stage.out][0], self.moats[stage.out]
                 row = first.row - moat.top * first.row_step - 1
                 column = first.column - moat.left * first.column_step
-                self._text(row, column, _FIRST_IMAGE, batched=True)
+                self._text(row, column, FIRST_IMAGE, batched=True)
 
     def _name_images(self) -> None:
         first = self.grids["input"][0]
         top = first.row - self.moats["input"].top - 1
         column = first.column - self.moats["input"].left
         if self.batch > 1:
-            self._text(top, column, _FIRST_IMAGE, batched=True)
+            self._text(top, column, FIRST_IMAGE, batched=True)
         if len(self.grids["input"]) == len(TINTS):
             for grid, name in zip(self.grids["input"], TINTS, strict=True):
                 row = grid.row - self.moats["input"].top - 1
@@ -295,7 +296,7 @@ class Flow:
             tinted = tints[number] if tints and full not in self.signed else colours
             self._colour([grid.bounds], tinted, tensor.batched)
         past = moat.right + moat.past_right
-        self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + _GAP
+        self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + GAP
 
     def _spread(self, stage: Stage, tensor: Tensor) -> tuple[int, int]:
         """Rows and columns between the cells of a kernel: as between those that it meets."""
@@ -319,7 +320,7 @@ class Flow:
         ]
         self._place(full, tensor, grids, _WEIGHT_FORMAT)
         self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
-        self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
+        self.column = max(grid.bounds.last_column for grid in grids) + 1 + GAP
 
     def _scalars(self, full: str, tensor: Tensor, stage: Stage, layer: Layer) -> None:
         """One cell a channel, left of its plane: below its kernels, or in a list with labels."""
@@ -340,7 +341,7 @@ class Flow:
             self._text(row + number, self.column, tensor.label, batched=tensor.batched or False)
         self._cells(full, tensor, [(row + number, self.column + 2) for row in rows])
         if number == len(listed) - 1:
-            self.column += 3 + _GAP
+            self.column += 3 + GAP
 
     def _below(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """One cell a channel, below the last planes drawn: a list with labels."""
@@ -354,12 +355,12 @@ class Flow:
             self._text(row, grid.column, tensor.label, batched=tensor.batched or False)
         self._cells(full, tensor, chosen)
         last = max(grid.column for grid in self.grids[full])
-        self.column = max(self.column, last + 1 + _GAP)
+        self.column = max(self.column, last + 1 + GAP)
 
     def _single(self, full: str, tensor: Tensor) -> None:
         self._text(_TOP, self.column, tensor.label, batched=tensor.batched or False)
         self._cells(full, tensor, [(_TOP + 1, self.column)])
-        self.column = self.grids[full][0].column + 1 + _GAP
+        self.column = self.grids[full][0].column + 1 + GAP
 
     def _cells(self, full: str, tensor: Tensor, chosen: list[tuple[int, int]]) -> None:
         anchors = self._anchor(full, chosen)
@@ -413,148 +414,4 @@ class Flow:
             for k in range(outputs):
                 self._text(2 + k // across * tall, self.column + k % across * apart, str(k))
         self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
-        self.column = max(grid.bounds.last_column for grid in grids) + 1 + _GAP
-
-    def _heights(self) -> dict[str, int]:
-        """Rows from one image's block to the next, by worksheet."""
-        first: dict[str, int] = {}
-        last: dict[str, int] = {}
-        for full, grids in self.grids.items():
-            if not self.tensors[full].batched:
-                continue
-            for grid in grids:
-                area = grown(grid, self.moats.get(full, Border()), past=True)
-                first[grid.sheet] = min(first.get(grid.sheet, area.row), area.row)
-                last[grid.sheet] = max(last.get(grid.sheet, 0), area.last_row)
-        return {sheet: last[sheet] - first[sheet] + 4 for sheet in first}
-
-    def _repeated(self, texts: list[tuple[SheetText, bool]], height: int) -> list[SheetText]:
-        """The texts of every image's block."""
-        out = []
-        for text, batched in texts:
-            for number in range(self.batch if batched else 1):
-                cell = replace(text.cell, row=text.cell.row + number * height)
-                shown = f"image {number + 1}" if text.text == _FIRST_IMAGE else text.text
-                out.append(replace(text, cell=cell, text=shown))
-        return out
-
-    def finished(self, reason: str) -> Layout:
-        """The layout, every image's block in it.
-
-        Args:
-            reason: why it has one worksheet, or one a layer.
-        """
-        heights = self._heights()
-        moats = {full: moat for full, moat in self.moats.items() if full in self.grids}
-        placed = {}
-        for full, grids in self.grids.items():
-            tensor = self.tensors[full]
-            shape = (self.batch, *tensor.shape) if tensor.batched else tensor.shape
-            blocks = range(self.batch if tensor.batched else 1)
-            repeated = [
-                down(grid, n * heights.get(grid.sheet, 0)) for n in blocks for grid in grids
-            ]
-            placed[full] = Placed(shape, tensor.role, tuple(repeated))
-        borders = [
-            cells
-            for full, moat in moats.items()
-            if not moat.filled and (self.drawing.border == "drawn" or moat.counts)
-            for grid in placed[full].grids
-            for cells in border_cells(grid, moat)
-        ]
-        scales = [
-            ColourScale(
-                tuple(replace(area, row=area.row + n * height) for area in scale.ranges),
-                scale.colours,
-            )
-            for page in self.pages
-            for height in (heights.get(page.name, 0),)
-            for scale, batched in page.scales
-            for n in range(self.batch if batched else 1)
-        ]
-        drawing = self.drawing
-        if drawing.colour_scales is not None:
-            scales = [
-                ColourScale(
-                    tuple(parse_range(text, drawing.worksheet) for text in ranges.split()),
-                    WHITE_TO_RED,
-                )
-                for ranges in drawing.colour_scales
-            ]
-        return Layout(
-            drawing,
-            self.input_shape,
-            self.batch,
-            self.stages,
-            placed,
-            self.styles,
-            tuple(borders),
-            tuple(scales),
-            tuple(
-                self._looks(page, heights.get(page.name, 0), placed)
-                for number, page in enumerate(self.pages)
-            ),
-            reason,
-        )
-
-    def _looks(self, page: _Page, height: int, placed: dict[str, Placed]) -> SheetLooks:
-        drawing = self.drawing
-        if drawing.texts is not None:
-            texts = [
-                SheetText(parse_cell(text.cell, page.name), text.text, text.style)
-                for text in drawing.texts
-            ]
-        else:
-            texts = self._free_texts(self._repeated(page.texts, height))
-        if self.per_layer:
-            names = [item.name for item in self.pages]
-            texts += page_texts(names, names.index(page.name), self.column_after_input)
-        columns, width = drawing.columns or (), drawing.default_width
-        if drawing.default_width is None and drawing.columns is None:
-            columns = tuple(
-                Columns(f"{column_name(first)}:{column_name(last)}", _WEIGHT_WIDTH)
-                for first, last in _merged(page.wide)
-            )
-            width = _PLANE_WIDTH
-        return SheetLooks(page.name, tuple(texts), columns, width)
-
-    @property
-    def column_after_input(self) -> int:
-        """The first free column of the input's worksheet, when it stands there alone."""
-        moat = self.moats["input"]
-        last = max(grown(grid, moat, past=True).last_column for grid in self.grids["input"])
-        return last + 1 + _GAP
-
-    def _free_texts(self, texts: list[SheetText]) -> list[SheetText]:
-        """The titles and labels, without those whose place a pinned tensor took."""
-        if not self.drawing.anchors:
-            return texts
-        taken = [
-            grown(grid, self.moats.get(name, Border()), past=True)
-            for name, grids in self.grids.items()
-            for grid in grids
-        ]
-        return [
-            text
-            for text in texts
-            if not any(
-                Range(text.cell.sheet, text.cell.row, text.cell.column).overlaps(area)
-                for area in taken
-            )
-        ]
-
-
-def down(grid: Grid, rows: int) -> Grid:
-    """A grid some rows further down."""
-    return replace(grid, row=grid.row + rows) if rows else grid
-
-
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans of columns, sorted, those that touch or overlap made one."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(set(spans)):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    return merged
+        self.column = max(grid.bounds.last_column for grid in grids) + 1 + GAP
