@@ -49,8 +49,10 @@ def _with_images(
     item: TemplateNetwork, paths: Sequence[Path], invert: bool | None
 ) -> TemplateNetwork:
     pixels = item.pixels if invert is None else replace(item.pixels, invert=invert)
+    # The template's own may be several images.
+    shape = item.image.shape[-3:] if item.image.ndim > 2 else item.image.shape[-1:]
     try:
-        images = [load_image(path, item.image.shape, pixels) for path in paths]
+        images = [load_image(path, shape, pixels) for path in paths]
     except ImageError as error:
         raise ImageError(f"worksheet {item.drawing.worksheet!r}: {error}") from None
     return replace(item, image=images[0] if len(images) == 1 else np.stack(images))

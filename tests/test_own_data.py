@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,17 @@ def test_several_images_are_stacked_in_their_order(template: Template, tmp_path:
     assert (first.image.shape, second.image.shape) == ((3, 1, 4, 4), (3, 3, 2, 2))
     for number, path in enumerate(paths):
         np.testing.assert_array_equal(second.image[number], load_image(path, (3, 2, 2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 3), (7, 1, 2, 3), (6,), (7, 6)])
+def test_the_templates_own_may_be_several_images(
+    shape: tuple[int, ...], template: Template, tmp_path: Path
+) -> None:
+    item = replace(template.networks[0], image=np.zeros(shape))
+    own = np.arange(6.0).reshape((1, 2, 3) if len(shape) > 2 else (6,))
+    np.save(tmp_path / "x.npy", own)
+    (got,) = with_images(replace(template, networks=(item,)), [tmp_path / "x.npy"]).networks
+    np.testing.assert_array_equal(got.image, own)
 
 
 def test_an_image_that_one_network_cannot_take_is_refused(
