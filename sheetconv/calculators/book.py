@@ -99,7 +99,8 @@ class Book(ABC):
 
 def _clean(value: object, area: Range) -> Value:
     """The value as a plain bool, float, text, error or None, or a `CalculatorError`."""
-    if value is None or isinstance(value, bool):
+    # Nearly all are plain numbers, and the abstract Real is slow to ask.
+    if (type(value) is float and math.isfinite(value)) or value is None or isinstance(value, bool):
         return value
     if isinstance(value, CellError):
         if value not in ERRORS:

@@ -104,7 +104,9 @@ class _IronCalcBook(Book):
         with _reported(f"write {area}"):
             for row, line in enumerate(values, area.row + 1):
                 for column, value in enumerate(line, area.column + 1):
-                    if value is None:
+                    if type(value) is float:
+                        model.update_cell_with_number(sheet, row, column, value)
+                    elif value is None:
                         model.clear_cell_contents(sheet, row, column)
                     elif isinstance(value, bool):
                         model.update_cell_with_bool(sheet, row, column, value)
@@ -112,8 +114,6 @@ class _IronCalcBook(Book):
                         model.set_user_input(sheet, row, column, str(value))
                     elif isinstance(value, str):
                         model.update_cell_with_text(sheet, row, column, value)
-                    else:
-                        model.update_cell_with_number(sheet, row, column, value)
 
     def _calculate(self) -> None:
         with _reported(f"recalculate {self._path}"):
@@ -122,19 +122,22 @@ class _IronCalcBook(Book):
     def _read(self, area: Range) -> list[list[Value]]:
         sheet = self._sheets.index(area.sheet)
         columns = range(area.column + 1, area.last_column + 2)
+        get = self._model.get_cell_value
         with _reported(f"read {area}"):
-            return [
-                [self._value(sheet, row, column) for column in columns]
+            rows: list[list[Value]] = [
+                [get(sheet, row, column) for column in columns]
                 for row in range(area.row + 1, area.last_row + 2)
             ]
+            for i, line in enumerate(rows):
+                for j, value in enumerate(line):
+                    if isinstance(value, str) and value.startswith("#"):
+                        line[j] = self._error_or_text(value, sheet, area.row + i, area.column + j)
+        return rows
 
-    def _value(self, sheet: int, row: int, column: int) -> Value:
-        value = self._model.get_cell_value(sheet, row, column)
-        # An error comes as its text; only the type tells it from a text that looks the same.
-        if isinstance(value, str) and value.startswith("#"):
-            kind = self._model.get_cell_type(sheet, row, column)
-            return CellError(value) if kind == self._error else value
-        return value
+    def _error_or_text(self, value: str, sheet: int, row: int, column: int) -> Value:
+        """An error comes as its text; only the type tells it from a text that looks the same."""
+        kind = self._model.get_cell_type(sheet, row + 1, column + 1)
+        return CellError(value) if kind == self._error else value
 
 
 @contextmanager

@@ -45,6 +45,10 @@ from .tensor_cells import (
 
 _COPY = "sheetconv-recalculated.xlsx"
 
+# Where a probe is slow, not all are run unless asked for: recalculated cells of all of them.
+_MOST_PROBED_CELLS = 2_000_000
+_FEWEST_PROBES = 2
+
 # Twice the relative error of a number that was rounded to 15 digits: of two factors.
 _FIFTEEN_DIGITS = 1e-14
 
@@ -64,7 +68,8 @@ def check(
             IronCalc, which comes with sheetconv. With none, only the cached values are
             compared.
         probes: how many times every stage is recalculated with random numbers, by each
-            engine. Default: as often as it takes to see every cell that the formulas read.
+            engine. Default: as often as it takes to see every cell that the formulas read, in
+            workbooks of some 100,000 cells and more less often, which a note then says.
         timeout: seconds that one call of an engine may take. Default 120.
 
     Raises:
@@ -208,7 +213,7 @@ def _check_engine(
         copy = Path(folder) / _COPY
         poison(result.path, copy, POISON)
         if probes is None:
-            probes = max(needed(described) for described, _ in books)
+            probes = _affordable(result, max(needed(described) for described, _ in books))
         random: dict[str, list[Array]] = {}
         for turn in (0, 1):
             with engine.open(copy, timeout=timeout) as book:
@@ -232,6 +237,20 @@ def _check_engine(
                         result.layers += compare(described, numbers, got, source)
                         _keep_noise(random, described, got)
         _check_noise(result, engine, books, random)
+
+
+def _affordable(result: CheckResult, probes: int) -> int:
+    """How many of the probes that are needed are run unasked."""
+    most = max(_FEWEST_PROBES, _MOST_PROBED_CELLS // max(1, result.formula_cells))
+    if probes <= most:
+        return probes
+    note = (
+        f"{most} probes of {probes} were run, as there are {result.formula_cells:,} formula cells: "
+        f"give --probes {probes} for all"
+    )
+    if note not in result.notes:
+        result.notes.append(note)
+    return most
 
 
 def _keep_noise(random: dict[str, list[Array]], described: Described, got: Got) -> None:
