@@ -22,9 +22,11 @@ from sheetconv import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     AvgPool2d,
+    BatchNorm2d,
     Conv2d,
     Dropout,
     Flatten,
+    InstanceNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -100,7 +102,15 @@ pools = st.builds(
 elementwise = st.sampled_from([ReLU(), LeakyReLU(0.25), Sigmoid(), Tanh()])
 whole_planes = st.sampled_from([AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1)])
 dropouts = st.builds(Dropout, p=st.sampled_from([0.0, 0.3]))
-planar = convolutions | pools | elementwise | dropouts | whole_planes
+# An eps that is not small: of planes that are all but constant a small one leaves the noise.
+norms = st.builds(
+    lambda norm, **config: norm(1, **config),
+    st.sampled_from([BatchNorm2d, InstanceNorm2d]),
+    eps=st.sampled_from([0.1, 1.0]),
+    affine=st.booleans(),
+    track_running_stats=st.booleans(),
+)
+planar = convolutions | pools | elementwise | dropouts | whole_planes | norms
 dense = st.builds(
     Linear, in_features=st.just(1), out_features=st.integers(1, 3), bias=st.booleans()
 )
@@ -114,10 +124,18 @@ def fitted(layers: list[Layer], shape: tuple[int, ...]) -> Iterator[Layer]:
             layer = replace(layer, in_channels=shape[0], groups=groups)
         elif isinstance(layer, Linear):
             layer = replace(layer, in_features=shape[0])
+        elif isinstance(layer, BatchNorm2d | InstanceNorm2d):
+            layer = replace(layer, num_features=shape[0])
         try:
-            shape = layer.output_shape(shape)
+            out_shape = layer.output_shape(shape)
         except ShapeError:
             continue
+        if isinstance(layer, MaxPool2d):
+            # A dilated window of nothing but padding has no maximum.
+            out, _ = layer.forward(np.ones((1, *shape)), {})
+            if not np.isfinite(out).all():
+                continue
+        shape = out_shape
         yield layer
 
 
@@ -127,7 +145,15 @@ def cases(draw: st.DrawFn) -> Case:
     layers = draw(st.lists(planar, min_size=1, max_size=4))
     if draw(st.booleans()):
         layers += [Flatten(), *draw(st.lists(dense | elementwise | st.just(Softmax()), max_size=3))]
-    network = Sequential(*fitted([*layers, ReLU()], input_shape), seed=draw(st.integers(0, 9)))
+    seed = draw(st.integers(0, 9))
+    network = Sequential(*fitted([*layers, ReLU()], input_shape), seed=seed)
+    rng = np.random.default_rng(seed)
+    for name, layer in network:
+        if isinstance(layer, BatchNorm2d | InstanceNorm2d):
+            # Fresh ones would hide which number goes where, and centre planes on kinks.
+            for key, value in network.params[name].items():
+                network.params[name][key] = rng.normal(size=value.shape)
+            network.buffers[name] |= layer.probe_settings(rng)
     fuse = draw(st.booleans())
     stages = stages_of(network, input_shape, fuse)
     # Not every layer can read a plane that is spread over rows and columns.
