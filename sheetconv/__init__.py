@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .layers.conv2d import Conv2d
     from .layers.dropout import Dropout
     from .layers.flatten import Flatten
+    from .layers.gelu import GELU
     from .layers.instance_norm2d import InstanceNorm2d
     from .layers.leaky_relu import LeakyReLU
     from .layers.linear import Linear
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .weights import load_weights
     from .workbook import build
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool2d",
@@ -40,6 +41,7 @@ __all__ = [
     "Drawing",
     "Dropout",
     "Flatten",
+    "GELU",
     "InstanceNorm2d",
     "LeakyReLU",
     "Linear",
@@ -66,6 +68,7 @@ _MODULES = {
     "Softmax": "layers.softmax",
     "Sigmoid": "layers.sigmoid",
     "LeakyReLU": "layers.leaky_relu",
+    "GELU": "layers.gelu",
     "InstanceNorm2d": "layers.instance_norm2d",
     "BatchNorm2d": "layers.batch_norm2d",
     "AvgPool2d": "layers.avg_pool2d",

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetconv import (
+    GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     AvgPool2d,
@@ -99,7 +100,7 @@ pools = st.builds(
     st.tuples(st.integers(0, 1), st.integers(0, 1)),
     st.booleans(),
 )
-elementwise = st.sampled_from([ReLU(), LeakyReLU(0.25), Sigmoid(), Tanh()])
+elementwise = st.sampled_from([ReLU(), LeakyReLU(0.25), Sigmoid(), Tanh(), GELU(), GELU("tanh")])
 whole_planes = st.sampled_from([AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1)])
 dropouts = st.builds(Dropout, p=st.sampled_from([0.0, 0.3]))
 # An eps that is not small: of planes that are all but constant a small one leaves the noise.

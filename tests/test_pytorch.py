@@ -126,7 +126,7 @@ def test_defaults_are_those_of_pytorch() -> None:
         theirs = getattr(torch.nn, name)(**given.get(name, {}))
         for key in (
             "stride", "padding", "dilation", "ceil_mode", "p", "negative_slope",
-            "eps", "momentum", "affine", "track_running_stats",
+            "eps", "momentum", "affine", "track_running_stats", "approximate",
         ):  # fmt: skip
             if hasattr(ours, key) and getattr(ours, key) is not None:
                 wanted = getattr(theirs, key)
