@@ -64,7 +64,10 @@ class PreparedSheet:
         self.layout = lay_out(sheet.network, shape, sheet.drawing, batch=batch, signed_input=signed)
         tensors = {"input": image, **sheet.network.state_dict()}
         for name, noise in sheet.network.draw_noise(shape, seed, batch).items():
-            tensors |= {f"{name}.{key}": value for key, value in noise.items()}
+            for key, value in noise.items():
+                full = f"{name}.{key}"
+                # Behind Flatten it stands on planes, as what it meets.
+                tensors[full] = value.reshape(self.layout.placed[full].shape)
         for name, layer in sheet.network:
             tensors |= {f"{name}.{key}": value for key, value in layer.settings().items()}
         self._check(tensors)

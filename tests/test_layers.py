@@ -486,6 +486,21 @@ def test_dropout_reads_p_from_its_cell() -> None:
     assert np.count_nonzero(out) == 1
 
 
+def test_dropout_with_a_seed_draws_the_same_numbers_for_any_generator() -> None:
+    drawn = [
+        Dropout(seed=seed).draw_noise((2, 3), np.random.default_rng(other), 2)["random"].tolist()
+        for seed, other in ((3, 0), (3, 1), (4, 0))
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_dropout_with_a_seed_is_probed_with_all_cells_kept() -> None:
+    layer = Dropout(0.9, margin=0.25, seed=0)
+    for n in range(20):
+        p = layer.probe_settings(np.random.default_rng(n))["p"]
+        assert (layer.forward(X, {"random": np.full(X.shape, 1e-9), "p": p})[0] != 0).all()
+
+
 def test_dropout_is_probed_with_a_small_p() -> None:
     probed = [Dropout().probe_settings(np.random.default_rng(n))["p"] for n in range(20)]
     assert all(0 <= p <= 0.2 and p.shape == () for p in probed)
@@ -541,6 +556,7 @@ def test_dropout_counts_what_it_dropped(layer: Dropout, total: float, share: flo
         (lambda: Dropout(0.5, margin=-0.1), "Dropout: margin is -0.1"),
         (lambda: Dropout(0.5, rescale=2), "Dropout: rescale is 2"),
         (lambda: Dropout(0.5, counted=(0, 1)), "Dropout: counted is 0"),
+        (lambda: Dropout(0.5, seed=-1), "Dropout: seed is -1: expected a whole number"),
     ],
 )
 def test_bad_configurations_are_refused(make: Callable[[], Layer], message: str) -> None:
@@ -566,7 +582,7 @@ def test_bad_configurations_are_refused(make: Callable[[], Layer], message: str)
         (MaxPool2d(4, padding=1), (1, 1, 9), "expected planes at least as large as the window"),
         (Linear(9, 1), (8,), "expected (9,)"),
         (Linear(9, 1), (1, 3, 3), "put Flatten before it"),
-        (Dropout(), (9,), "expected (channels, height, width)"),
+        (Dropout(), (9, 9), "expected (channels, height, width) or (features,)"),
     ],
 )
 def test_bad_inputs_are_refused(layer: Layer, input_shape: tuple[int, ...], message: str) -> None:

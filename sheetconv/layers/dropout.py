@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Role, Shape, View
-from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor
-from .validation import flag, pair
+from .base import ROUNDOFF, Arrangement, Array, Cache, Example, Layer, Params, Tensor
+from .validation import flag, pair, whole
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,13 @@ class Dropout(Layer):
         =IF(DZ4=0, 0, BQ4/(1-$GD$1))
         =24*25, =COUNTIF(DZ4:EX27,0), =FA31/FA30             the share that was dropped
 
-    Every plane has its random plane and its mask. Shapes: any (N, C, H, W); `random` and
-    `mask` have the input's, `total`, `zeros` and `share` have one number a channel.
-    Without `random` in the parameters the layer is the identity, as PyTorch's in `eval`.
+    Every plane has its random plane and its mask; so has a vector. RAND() draws anew at
+    every recalculation. With a `seed` the random plane holds numbers instead, so that the
+    mask stays as it is until p is edited.
+
+    Shapes: any (N, C, H, W), or (N, features); `random` and `mask` have the input's,
+    `total`, `zeros` and `share` have one number a channel, or a vector. Without `random` in
+    the parameters the layer is the identity, as PyTorch's in `eval`.
 
     Args:
         p: the probability, from 0 to 1. It stands in a cell. Default 0.5.
@@ -37,6 +42,7 @@ class Dropout(Layer):
         margin: added to p before the comparison, as conv-example adds 0.001. Default 0.
         counted: the height and width whose product the dropped cells are a share of.
             Default: the plane's own. conv-example counts 26 x 26 on a 24 x 25 plane.
+        seed: of fixed random numbers. Default: none; RAND() draws them.
 
     Raises:
         ShapeError: a field is out of its range.
@@ -51,9 +57,11 @@ class Dropout(Layer):
     rescale: bool = True
     margin: float = 0.0
     counted: tuple[int, int] | None = None
+    seed: int | None = None
 
     title: ClassVar[str] = "Dropout"
     stem: ClassVar[str] = "dropout"
+    is_unitwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field in ("p", "margin"):
@@ -64,23 +72,31 @@ class Dropout(Layer):
         flag("Dropout", "rescale", self.rescale)
         if self.counted is not None:
             self.set("counted", pair("Dropout", "counted", self.counted, 1))
+        if self.seed is not None:
+            self.set("seed", whole("Dropout", "seed", self.seed, 0))
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 3:
-            raise self.refuse_input(input_shape, "(channels, height, width)")
+        if len(input_shape) not in (1, 3):
+            raise self.refuse_input(input_shape, "(channels, height, width) or (features,)")
         return input_shape
 
     def settings(self) -> dict[str, Array]:
         return {"p": np.array(float(self.p))}
 
     def probe_settings(self, rng: np.random.Generator) -> dict[str, Array]:
-        """A small p: what is dropped shows nothing of the cells before it."""
+        """A small p: what is dropped shows nothing of the cells before it.
+
+        Fixed random numbers would drop the same cells in every probe: below zero p drops none.
+        """
+        if self.seed is not None:
+            return {"p": rng.uniform(-0.2, 0.0, ()) - self.margin}
         return {"p": rng.uniform(0.0, 0.2, ())}
 
     def draw_noise(
         self, input_shape: Shape, rng: np.random.Generator, batch: int = 1
     ) -> dict[str, Array]:
-        return {"random": rng.random((batch, *input_shape))}
+        drawn_by = rng if self.seed is None else np.random.default_rng(self.seed)
+        return {"random": drawn_by.random((batch, *input_shape))}
 
     def _mask(self, params: Params) -> Array:
         random, threshold = params["random"], float(params.get("p", self.p)) + self.margin
@@ -118,13 +134,13 @@ class Dropout(Layer):
         return out
 
     def _total(self, x: Array) -> float:
-        height, width = self.counted or x.shape[2:]
-        return float(height * width)
+        return float(prod(self.counted or x.shape[2:] or x.shape[1:]))
 
     def activations(self, x: Array, params: Params) -> dict[str, Array]:
         mask = np.broadcast_to(self._mask(params), x.shape)
         shown = np.broadcast_to(params.get("mask", mask), x.shape)
-        zeros = np.count_nonzero(shown == 0, axis=(2, 3)).astype(np.float64)
+        plane = (2, 3) if x.ndim == 4 else (1,)
+        zeros = np.count_nonzero(shown == 0, axis=plane).astype(np.float64)
         total = np.full(zeros.shape, self._total(x))
         share = np.broadcast_to(
             params.get("zeros", zeros) / params.get("total", total), zeros.shape
@@ -144,15 +160,17 @@ class Dropout(Layer):
         }
 
     def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
-        shape, channels = self.output_shape(input_shape), (input_shape[0],)
+        shape, channels = self.output_shape(input_shape), input_shape[:-2]
+        drawn: Arrangement = "planes" if len(shape) == 3 else "vector"
+        role = Role.NOISE if self.seed is None else Role.SETTING
         return (
             Tensor("p", (), Role.SETTING, "single", "p ="),
-            Tensor("random", shape, Role.NOISE, "planes", "random numbers"),
-            Tensor("mask", shape, Role.STEP, "planes", "mask"),
+            Tensor("random", shape, role, drawn, "random numbers", batched=True),
+            Tensor("mask", shape, Role.STEP, drawn, "mask"),
             Tensor("total", channels, Role.STEP, "below", "cells", "0"),
             Tensor("zeros", channels, Role.STEP, "below", "dropped", "0"),
             Tensor("share", channels, Role.STEP, "below", "share dropped", "0.00"),
-            Tensor("out", shape, Role.OUTPUT, "planes"),
+            Tensor("out", shape, Role.OUTPUT, drawn),
         )
 
     def formulas(self, view: View) -> list[CellFormulas]:
@@ -169,8 +187,9 @@ class Dropout(Layer):
             last = mask.cell(mask.height - 1, mask.width - 1)
             counted = f"{view.prefix(mask.sheet)}{mask.cell(0, 0).a1}:{last.a1}"
             drawn, kept, x = (view.window(g) for g in (random, mask, view.input.grids[c]))
+            if self.seed is None:
+                formulas.append(CellFormulas("random", start, random, ("RAND()",)))
             formulas += [
-                CellFormulas("random", start, random, ("RAND()",)),
                 CellFormulas("mask", start, mask, ("IF(", drawn, f">{threshold}, ", drawn, ", 0)")),
                 CellFormulas("out", start, grid, ("IF(", kept, "=0, 0, ", x, f"{scale})")),
                 CellFormulas("total", c, total, (f"{height}*{width}",)),
@@ -199,6 +218,10 @@ class Dropout(Layer):
             Example(cls(0.25, rescale=False), x, {"random": random}, (0, 1, 1), -4.0),
             # 0.2504 lies within the margin above p.
             Example(cls(0.25, margin=0.001, counted=(3, 3)), x, {"random": random}, (0, 1, 0), 0.0),
+            # A vector: 0.2 drops 1, 0.9 keeps 3 and doubles it.
+            Example(
+                cls(seed=7), np.array([1.0, 3.0]), {"random": np.array([[0.2, 0.9]])}, (1,), 6.0
+            ),
             # Without random numbers, the identity.
             Example(cls(0.9), x, {}, (0, 1, 0), 3.0),
         ]
