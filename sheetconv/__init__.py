@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .checking import check
     from .drawing import Drawing
     from .errors import SheetconvError
+    from .interchange import from_onnx, from_torch
     from .images import load_image
     from .layers.adaptive_avg_pool2d import AdaptiveAvgPool2d
     from .layers.adaptive_max_pool2d import AdaptiveMaxPool2d
@@ -56,6 +57,8 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "__version__",
     "build",
     "check",
+    "from_onnx",
+    "from_torch",
     "load_image",
     "load_template",
     "load_weights",
@@ -86,6 +89,8 @@ _MODULES = {
     "SheetconvError": "errors",
     "build": "workbook",
     "check": "checking",
+    "from_onnx": "interchange",
+    "from_torch": "interchange",
     "load_image": "images",
     "load_template": "template",
     "load_weights": "weights",

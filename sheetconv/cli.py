@@ -97,8 +97,8 @@ def build(
     """Write the network of TEMPLATE as a workbook.
 
     TEMPLATE is the name of a template that comes with sheetconv, such as conv-example, or
-    the path of a .toml file of your own. An image or weights of your own go into each of
-    its networks.
+    the path of a .toml file of your own or of an .onnx model. An image or weights of your own
+    go into each of its networks.
     """
     from dataclasses import replace
     from typing import cast

@@ -30,6 +30,10 @@ class WeightsError(SheetconvError):
     """A file of weights cannot be read."""
 
 
+class ModelError(SheetconvError):
+    """A model of another program, from ONNX or PyTorch, cannot be taken over or written."""
+
+
 class ShapeError(SheetconvError):
     """Shapes of layers, parameters or images do not fit together."""
 

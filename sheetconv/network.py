@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
 
@@ -212,3 +213,42 @@ class Sequential:
             layer, _, key = name.rpartition(".")
             owner = self.params if key in self.params[layer] else self.buffers
             owner[layer][key] = array
+
+    def to_onnx(
+        self,
+        path: str | PathLike[str],
+        input_shape: Shape | None = None,
+        *,
+        force: bool = False,
+        dtype: Literal["float32", "float64"] = "float32",
+    ) -> None:
+        """Write the network as an ONNX model, for onnxruntime, PyTorch and other programs.
+
+        Each layer becomes a node of its name. The batch may have any size. Dropout is
+        written as what it is when a network is used, the identity.
+
+        Args:
+            path: the file to write.
+            input_shape: (channels, height, width) or (features,), without the batch.
+                Default: what the layers say; height and width are left open.
+            force: replace an existing file. Default False.
+            dtype: the type of weights and activations. onnxruntime computes every layer in
+                float32 only. Default float32.
+
+        Raises:
+            ModelError: the package onnx is missing, a layer has no counterpart, or a
+                number is too large for `dtype`.
+            ShapeError: the layers do not take `input_shape`, or do not say what they take.
+            WorkbookError: the file cannot be written; nothing is left half-written.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> from sheetconv import Conv2d, Sequential
+            >>> with TemporaryDirectory() as folder:
+            ...     Sequential(Conv2d(1, 2, 3)).to_onnx(Path(folder) / "small.onnx")
+        """
+        # A later room: whoever writes no ONNX does not need it.
+        from .interchange import to_onnx
+
+        to_onnx(self, path, input_shape, force=force, dtype=dtype)

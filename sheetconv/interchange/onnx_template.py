@@ -1,0 +1,43 @@
+"""An ONNX file where a template is expected: a network with an input to draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..cells import check_sheet_name
+from ..drawing import Drawing
+from ..errors import LayoutError, ModelError
+from ..network import TOO_LARGE
+from ..template import Template, TemplateNetwork
+from .onnx_reading import read_onnx
+
+
+def template_from_onnx(path: str | Path) -> Template:
+    """A template with the network of an ONNX model, named as its file.
+
+    The image holds random numbers between 0 and 1: a model comes without one.
+
+    Raises:
+        ModelError: as `from_onnx`.
+    """
+    read = read_onnx(path)
+    name = Path(path).stem
+    try:
+        image = np.random.default_rng(0).random(read.input_shape)
+    except TOO_LARGE:
+        raise ModelError(
+            f"{path}: its input of shape {read.input_shape} does not fit into memory"
+        ) from None
+    drawing = Drawing(worksheet=_sheet_name(name))
+    return Template(name, name, "", (TemplateNetwork(read.network, image, drawing),))
+
+
+def _sheet_name(name: str) -> str:
+    """The file's name where Excel takes it for a worksheet; else `network`."""
+    try:
+        check_sheet_name(name)
+    except LayoutError:
+        return "network"
+    return name
