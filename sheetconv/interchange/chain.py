@@ -6,8 +6,9 @@ and gives the layers their names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -213,6 +214,23 @@ class Chain:
                     name = automatic
             names.append(name)
         return names
+
+
+def read_shape(given: Sequence[int]) -> Shape:
+    """The shape of an input as a caller gives it.
+
+    Raises:
+        ModelError: it is neither (channels, height, width) nor (features,).
+    """
+    try:
+        shape = tuple(index(length) for length in given)
+    except TypeError:
+        shape = ()
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise ModelError(
+            f"input_shape is {given!r}: expected (channels, height, width) or (features,)"
+        )
+    return shape
 
 
 def added(one: Sides, other: Sides) -> Sides:

@@ -60,7 +60,8 @@ def read_model(path: Path) -> ModelProto:
     model = ModelProto()
     try:
         model.ParseFromString(content)
-    except DecodeError:
+    # Names that are no text are refused here by the one protobuf, by `text` with the other.
+    except (DecodeError, UnicodeDecodeError):
         raise ModelError(f"{path} is no ONNX model, or a damaged one: export it again") from None
     return model
 
@@ -86,6 +87,17 @@ def _read(path: Path, shown: Path, offset: int, length: int | None) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"cannot read {shown}: {reason}") from None
+
+
+def text(value: str | bytes) -> str:
+    """A text of a model; protobuf gives bytes where it is not UTF-8.
+
+    Raises:
+        ModelError: it is not.
+    """
+    if isinstance(value, bytes):
+        raise ModelError(f"the name {value[:40]!r} is no text: the model is damaged")
+    return value
 
 
 def tensor_values(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
@@ -130,7 +142,7 @@ def tensor_values(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
 
 
 def _external(tensor: TensorProto, folder: Path | None, wanted: int, where: str) -> bytes:
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {text(entry.key): text(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     if folder is None:
         raise ModelError(
@@ -157,14 +169,20 @@ def _inside(folder: Path, location: str, where: str) -> Path:
         f"{where} has its data in {location!r}, outside the folder of the model: nothing is read "
         "there; save the model with its data beside it"
     )
-    # Windows' separators are refused everywhere: ONNX writes /.
-    if not location or "\\" in location or ":" in location or "\0" in location:
+    parts = Path(location).parts
+    # Windows' separators and drives are refused everywhere: ONNX writes relative paths with /.
+    if (
+        not parts
+        or Path(location).is_absolute()
+        or ".." in parts
+        or not {*"\\:\0"}.isdisjoint(location)
+    ):
         raise refusal
     try:
         home = folder.resolve()
         path = (home / location).resolve()
     except (OSError, RuntimeError, ValueError):
         raise refusal from None
-    if not path.is_relative_to(home) or ".." in Path(location).parts:
+    if not path.is_relative_to(home):
         raise refusal
     return path

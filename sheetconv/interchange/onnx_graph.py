@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..formulas import Shape
-from .onnx_file import tensor_values
+from .onnx_file import tensor_values, text
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -234,8 +234,8 @@ def read_graph(model: ModelProto, folder: Path | None, known: Container[str]) ->
             )
     source, target = inputs[0].name, graph.output[0].name
     live = _live(graph.node, {*tensors, source}, target)
-    _check([node for node in live if _operator(node) in known], model)
     nodes = [_node(proto) for proto in live]
+    _check([proto for proto, node in zip(live, nodes, strict=True) if node.op in known], model)
     return Graph(nodes, source, target, opset, folder, _dims(inputs[0]), tensors)
 
 
@@ -284,13 +284,15 @@ def _check(nodes: Iterable[NodeProto], model: ModelProto) -> None:
     for node in nodes:
         try:
             checker.check_node(node, context)
-        except checker.ValidationError as error:
+        # The checker's own message is no text where it quotes what is none.
+        except (checker.ValidationError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{_node(node)}: {reason}") from None
 
 
 def _operator(proto: NodeProto) -> str:
-    return proto.op_type if proto.domain in _OWN_DOMAINS else f"{proto.domain}.{proto.op_type}"
+    op = text(proto.op_type)
+    return op if proto.domain in _OWN_DOMAINS else f"{text(proto.domain)}.{op}"
 
 
 def _node(proto: NodeProto) -> Node:
@@ -299,14 +301,14 @@ def _node(proto: NodeProto) -> Node:
     attributes = {}
     for item in proto.attribute:
         try:
-            attributes[item.name] = get_attribute_value(item)
+            attributes[text(item.name)] = get_attribute_value(item)
         except ValueError:
             raise ModelError(f"node {proto.name!r}: attribute {item.name!r} is damaged") from None
     return Node(
         _operator(proto),
-        proto.name,
-        tuple(proto.input),
-        tuple(proto.output),
+        text(proto.name),
+        tuple(text(name) for name in proto.input),
+        tuple(text(name) for name in proto.output),
         attributes,
     )
 

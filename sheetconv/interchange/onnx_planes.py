@@ -52,13 +52,14 @@ def _axes(step: Step, kernel: tuple[int, int], outer: Sides) -> tuple[Axis, Axis
         raise step.error(
             f"auto_pad is {auto_pad!r}: expected NOTSET, SAME_UPPER, SAME_LOWER or VALID"
         )
-    if auto_pad != "NOTSET":
-        # The count of windows is then given, however it is rounded.
-        ceil_mode = False
-    return (
-        replace(rows, before=before[0], after=after[0], ceil_mode=ceil_mode),
-        replace(columns, before=before[1], after=after[1], ceil_mode=ceil_mode),
-    )
+    rows = replace(rows, before=before[0], after=after[0])
+    columns = replace(columns, before=before[1], after=after[1])
+    if auto_pad != "NOTSET" and ceil_mode:
+        # ONNX's text gives the count of windows, however it is rounded; onnxruntime rounds.
+        for axis in (rows, columns):
+            if axis.count != replace(axis, ceil_mode=False).count:
+                raise step.error(f"ceil_mode with auto_pad {auto_pad} is ambiguous: give pads")
+    return (rows, columns)
 
 
 def _sides(axes: tuple[Axis, Axis]) -> Sides:
@@ -146,7 +147,7 @@ def average_pool(step: Step) -> None:
         stride=plain_pair((axes[0].stride, axes[1].stride)),
         padding=plain_pair(padding),
         ceil_mode=ceil_mode,
-        count_include_pad=counts or not any(padding),
+        count_include_pad=counts,
     )
 
 

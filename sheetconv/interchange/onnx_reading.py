@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..formulas import Shape
 from ..network import Sequential
 from . import onnx_planes, onnx_vectors
-from .chain import Chain
+from .chain import Chain, read_shape
 from .onnx_file import read_model, require_onnx
 from .onnx_gelu import join_gelus
 from .onnx_graph import BATCH, FOLDED, Graph, Node, read_graph
@@ -85,24 +85,22 @@ def read_onnx(
             "onnx.ModelProto"
         )
     path = Path(model)
+    content = read_model(path)
     try:
-        return _network(read_model(path), path.parent, input_shape)
+        return _network(content, path.parent, input_shape)
     except ModelError as error:
-        raise ModelError(f"{path}: {str(error).removeprefix(f'{path} ')}") from None
+        raise ModelError(f"{path}: {error}") from None
 
 
 def _network(
     model: ModelProto, folder: Path | None, input_shape: Sequence[int] | None
 ) -> OnnxNetwork:
-    try:
-        graph = join_gelus(read_graph(model, folder, {*READERS, *FOLDED}))
-        _refuse_unknown(graph.nodes)
-        batch, shape = _input_shape(graph, input_shape)
-        chain = Chain(shape)
-        _walk(graph, chain, batch)
-        return OnnxNetwork(chain.network(), shape)
-    except UnicodeDecodeError:
-        raise ModelError("a name in the model is no text: the model is damaged") from None
+    graph = join_gelus(read_graph(model, folder, {*READERS, *FOLDED}))
+    _refuse_unknown(graph.nodes)
+    batch, shape = _input_shape(graph, input_shape)
+    chain = Chain(shape)
+    _walk(graph, chain, batch)
+    return OnnxNetwork(chain.network(), shape)
 
 
 def _refuse_unknown(nodes: Sequence[Node]) -> None:
@@ -117,28 +115,28 @@ def _refuse_unknown(nodes: Sequence[Node]) -> None:
 
 def _input_shape(graph: Graph, given: Sequence[int] | None) -> tuple[int | None, Shape]:
     """The size of the batch, None if it is open, and the shape behind it."""
-    batch, *lengths = graph.dims or (None,)
-    wanted: tuple[int | None, ...] = tuple(lengths)
+    batch, *wanted = graph.dims or (None,)
+    shown = "unknown" if graph.dims is None else ["?" if n is None else n for n in graph.dims]
     if given is None:
         if graph.dims is None or None in wanted:
-            shown = ["?" if length is None else length for length in graph.dims or ()]
             raise ModelError(
-                f"the input {graph.source!r} has the shape {shown or 'unknown'}: give "
+                f"the input {graph.source!r} has the shape {shown}: give "
                 "input_shape=(channels, height, width) or (features,) to from_onnx"
             )
         shape = tuple(length for length in wanted if length is not None)
-    else:
-        shape = tuple(int(length) for length in given)
-        if graph.dims is not None and (
-            len(shape) != len(wanted)
-            or any(want not in (None, got) for got, want in zip(shape, wanted, strict=True))
-        ):
-            shown = ["?" if length is None else length for length in wanted]
-            raise ModelError(f"input_shape is {shape}: the model expects {shown}")
-    if len(shape) not in (1, 3) or min(shape) < 1:
+        if len(shape) not in (1, 3):
+            raise ModelError(
+                f"the input {graph.source!r} has the shape {shown}: expected "
+                "(N, channels, height, width) or (N, features)"
+            )
+        return batch, shape
+    shape = read_shape(given)
+    if graph.dims is not None and not (
+        len(shape) == len(wanted)
+        and all(want in (None, got) for got, want in zip(shape, wanted, strict=True))
+    ):
         raise ModelError(
-            f"the input {graph.source!r} has the shape {shape} behind the batch: expected "
-            "(channels, height, width) or (features,)"
+            f"input_shape is {shape}, without the batch: the model expects {shown}, with it"
         )
     return batch, shape
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ModelError
 from ..layers.base import Array
 from ..network import Sequential
-from .chain import Chain, Padding, added, plain_padding, plain_pair
+from .chain import Chain, Padding, added, plain_padding, plain_pair, read_shape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,7 +47,7 @@ def from_torch(module: nn.Module, input_shape: Sequence[int]) -> Sequential:
         ) from None
     if not isinstance(module, nn.Module):
         raise ModelError(f"from_torch got {type(module).__name__}: expected a torch.nn.Module")
-    chain = Chain(_shape(input_shape))
+    chain = Chain(read_shape(input_shape))
     for path, part in _flat(module, ""):
         kind = type(part).__name__
         reader = _READERS.get(kind)
@@ -60,18 +60,6 @@ def from_torch(module: nn.Module, input_shape: Sequence[int]) -> Sequential:
             )
         reader(chain, f"module {path!r} ({kind})", path.rpartition(".")[2], part)
     return chain.network()
-
-
-def _shape(given: Sequence[int]) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(length) for length in given)
-    except (TypeError, ValueError):
-        shape = ()
-    if len(shape) not in (1, 3) or min(shape) < 1:
-        raise ModelError(
-            f"input_shape is {given!r}: expected (channels, height, width) or (features,)"
-        )
-    return shape
 
 
 def _flat(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
