@@ -6,7 +6,7 @@ that exporters write for `x.view(x.size(0), -1)`, are computed here.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +17,11 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from ..formulas import Shape
 from .onnx_file import tensor_values, text
+from .onnx_folding import FOLDED, fold
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
 
-#: Stands for the size of the batch in computed shapes.
-BATCH = int(np.iinfo(np.int64).min)
-
-# Shapes are short; what is longer is not joined or picked apart here.
-_LONGEST_SHAPE = 64
 _OLDEST_OPSET = 7
 _OWN_DOMAINS = ("", "ai.onnx")
 
@@ -122,7 +118,9 @@ class Graph:
         if any(value is None for value, read in zip(values, node.inputs, strict=True) if read):
             return None
         try:
-            folded = _fold(node, [value for value in values if value is not None])
+            folded = fold(
+                node.op, node.attributes, [value for value in values if value is not None]
+            )
         except (ValueError, IndexError, TypeError, KeyError, OverflowError):
             folded = None
         if folded is None:
@@ -138,74 +136,6 @@ class Graph:
             if key in ("value_float", "value_floats"):
                 return np.array(value, dtype=np.float32)
         raise ModelError(f"{node}: expected a constant of numbers")
-
-
-def _axes(node: Node, values: Sequence[NDArray[Any]]) -> tuple[int, ...]:
-    given = values[1].reshape(-1).tolist() if len(values) > 1 else node.attributes["axes"]
-    return tuple(int(axis) for axis in given)
-
-
-def _fold(node: Node, values: Sequence[NDArray[Any]]) -> NDArray[Any] | None:
-    """The value of a node whose inputs are constants. Nothing grows."""
-    x = values[0]
-    match node.op:
-        case "Identity":
-            return x
-        case "Transpose":
-            return x.transpose(node.attributes.get("perm"))
-        case "Squeeze":
-            if len(values) == 1 and "axes" not in node.attributes:
-                return x.squeeze()
-            return x.squeeze(_axes(node, values))
-        case "Unsqueeze":
-            axes = _axes(node, values)
-            return np.expand_dims(x, axes) if x.ndim + len(axes) <= 8 else None
-        case "Reshape":
-            # Zero copies a length, which no exporter asks for where all is known.
-            return x.reshape(values[1].tolist()) if 0 not in values[1] else None
-        case "Cast":
-            return _cast(x, node.attributes["to"])
-        case "Gather" if x.size <= _LONGEST_SHAPE >= values[1].size:
-            return np.asarray(x.take(values[1], axis=node.attributes.get("axis", 0)))
-        case "Concat" if sum(value.size for value in values) <= _LONGEST_SHAPE:
-            return np.concatenate(values, axis=node.attributes["axis"])
-        case "Slice" if x.ndim == 1 and len(values) in (3, 4) and values[1].size == 1:
-            axis = int(values[3].item()) if len(values) == 4 else 0
-            return x[int(values[1].item()) : int(values[2].item())] if axis in (0, -1) else None
-    return None
-
-
-def _cast(x: NDArray[Any], to: int) -> NDArray[Any] | None:
-    from onnx import TensorProto
-
-    dtypes: dict[int, Any] = {
-        TensorProto.FLOAT: np.float32,
-        TensorProto.DOUBLE: np.float64,
-        TensorProto.FLOAT16: np.float16,
-        TensorProto.INT64: np.int64,
-    }
-    # The size of the batch is no number to compute with.
-    if to not in dtypes or (BATCH in x and dtypes[to] is not np.int64):
-        return None
-    return x.astype(dtypes[to])
-
-
-#: Operators that are computed where all they read is constant.
-FOLDED = frozenset(
-    (
-        "Cast",
-        "Concat",
-        "Constant",
-        "Gather",
-        "Identity",
-        "Reshape",
-        "Shape",
-        "Slice",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    )
-)
 
 
 def read_graph(model: ModelProto, folder: Path | None, known: Container[str]) -> Graph:

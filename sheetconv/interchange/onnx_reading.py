@@ -14,8 +14,9 @@ from ..network import Sequential
 from . import onnx_planes, onnx_vectors
 from .chain import Chain, read_shape
 from .onnx_file import read_model, require_onnx
+from .onnx_folding import BATCH, FOLDED
 from .onnx_gelu import join_gelus
-from .onnx_graph import BATCH, FOLDED, Graph, Node, read_graph
+from .onnx_graph import Graph, Node, read_graph
 from .onnx_step import Step
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from .onnx_graph import BATCH
+from .onnx_folding import BATCH
 from .onnx_step import Reader, Step
 
 
