@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from .checking import check
     from .drawing import Drawing
     from .errors import SheetconvError
-    from .interchange import from_onnx, from_torch
     from .images import load_image
+    from .interchange.onnx_reading import from_onnx
+    from .interchange.torch_modules import from_torch
     from .layers.adaptive_avg_pool2d import AdaptiveAvgPool2d
     from .layers.adaptive_max_pool2d import AdaptiveMaxPool2d
     from .layers.avg_pool2d import AvgPool2d
@@ -89,8 +90,8 @@ _MODULES = {
     "SheetconvError": "errors",
     "build": "workbook",
     "check": "checking",
-    "from_onnx": "interchange",
-    "from_torch": "interchange",
+    "from_onnx": "interchange.onnx_reading",
+    "from_torch": "interchange.torch_modules",
     "load_image": "images",
     "load_template": "template",
     "load_weights": "weights",

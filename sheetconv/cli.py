@@ -104,14 +104,14 @@ def build(
     from typing import cast
 
     from .drawing import FormulaStyle, LayoutStyle
+    from .interchange.onnx_template import load_template_or_model
     from .own_data import load_into, with_images
-    from .template import load_template
     from .workbook import build_workbook
     from .worksheet import NetworkSheet
 
     if invert is not None and not images:
         raise click.UsageError("--invert and --no-invert are for a picture: give --image, too.")
-    loaded = load_template(template)
+    loaded = load_template_or_model(template)
     if images:
         loaded = with_images(loaded, images, invert)
     if weights is not None:
@@ -183,10 +183,10 @@ def summary(template: str) -> None:
     first at is the row and column of the first one's first pixel, negative in the padding.
     """
     from .budget import budget
+    from .interchange.onnx_template import load_template_or_model
     from .summary import summarize
-    from .template import load_template
 
-    loaded = load_template(template)
+    loaded = load_template_or_model(template)
     networks = [(item.network, item.image.shape, item.drawing) for item in loaded.networks]
     click.echo(f"{loaded.title}: {loaded.description}" if loaded.description else loaded.title)
     for line in budget(networks).lines():

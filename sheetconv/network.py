@@ -249,6 +249,6 @@ class Sequential:
             ...     Sequential(Conv2d(1, 2, 3)).to_onnx(Path(folder) / "small.onnx")
         """
         # A later room: whoever writes no ONNX does not need it.
-        from .interchange import to_onnx
+        from .interchange.onnx_writing import to_onnx
 
         to_onnx(self, path, input_shape, force=force, dtype=dtype)

@@ -73,9 +73,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Sequential], tuple[str, ...]]] = {
     ),
     "norms": (
         lambda: nn.Sequential(
-            nn.Conv2d(2, 3, 3), nn.ReLU(), nn.BatchNorm2d(3), nn.InstanceNorm2d(3),
-            nn.InstanceNorm2d(3, affine=True), nn.Conv2d(3, 2, 1, bias=False),
-            nn.BatchNorm2d(2, eps=0.125),
+            nn.Conv2d(2, 3, 3), nn.ReLU(), nn.BatchNorm2d(3), nn.InstanceNorm2d(3), nn.ReLU(),
+            nn.BatchNorm2d(3, affine=False), nn.InstanceNorm2d(3, affine=True),
+            nn.Conv2d(3, 2, 1, bias=False), nn.BatchNorm2d(2, eps=0.125), nn.ReLU(),
+            nn.InstanceNorm2d(2, track_running_stats=True),
         ),
         ("BatchNorm2d", "InstanceNorm2d"),
     ),
@@ -87,11 +88,17 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Sequential], tuple[str, ...]]] = {
         lambda: nn.Sequential(
             nn.ReflectionPad2d((1, 2, 3, 0)), nn.Conv2d(2, 2, 3),
             nn.ReplicationPad2d(1), nn.Conv2d(2, 2, 3),
-            nn.CircularPad2d((0, 1, 1, 0)), nn.Conv2d(2, 2, 3),
             nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"),
             nn.Conv2d(2, 2, 3, padding=(0, 1), padding_mode="replicate"),
         ),
-        ("PaddingMode",),
+        (),
+    ),
+    "circles": (
+        lambda: nn.Sequential(
+            nn.CircularPad2d((0, 1, 1, 0)), nn.Conv2d(2, 2, 3),
+            nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"),
+        ),
+        (),
     ),
 }  # fmt: skip
 
@@ -102,10 +109,10 @@ def network(name: str) -> nn.Sequential:
     torch.manual_seed(0)
     module = made().double()
     for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
+        if isinstance(part, nn.BatchNorm2d | nn.InstanceNorm2d):
             for tensor in (part.weight, part.bias, part.running_mean, part.running_var):
-                assert tensor is not None
-                nn.init.uniform_(tensor, 0.5, 1.5)
+                if tensor is not None:
+                    nn.init.uniform_(tensor, 0.5, 1.5)
     return module.eval()
 
 
@@ -152,11 +159,17 @@ def test_modules_are_taken_over(name: str) -> None:
     assert_same(from_torch(module, SHAPE), module)
 
 
-@pytest.mark.parametrize("how", ["export", "12", "17", "20"])
+@pytest.mark.parametrize("how", ["export", "12", "20"])
 @pytest.mark.parametrize("name", params())
 def test_what_pytorch_exports_is_taken_over(name: str, how: str, tmp_path: Path) -> None:
     module = network(name)
-    assert_same(from_onnx(exported(module, tmp_path / "a.onnx", how)), module)
+    path = exported(module, tmp_path / "a.onnx", how)
+    if (name, how == "export") == ("circles", False):
+        # The older exporter cuts planes into strips and joins them.
+        with pytest.raises(ModelError, match="expected a chain, without branches"):
+            from_onnx(path)
+    else:
+        assert_same(from_onnx(path), module)
 
 
 class Views(nn.Module):
@@ -172,7 +185,7 @@ class Views(nn.Module):
         return torch.softmax(self.head(self.flatten(torch.relu(self.conv_a(x)))), dim=-1)
 
 
-@pytest.mark.parametrize("how", ["export", "12", "17"])
+@pytest.mark.parametrize("how", ["export", "17"])
 @pytest.mark.parametrize(
     ("flatten", "features"),
     [

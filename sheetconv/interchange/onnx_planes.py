@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -233,33 +234,39 @@ def batch_normalization(step: Step) -> None:
     channels, _, _ = step.need_planes()
     if step.whole("training_mode", 0) or not step.whole("spatial", 1):
         raise step.error("it computes its own statistics: export the model in eval mode")
-    kinds = ("weight", "bias", "running_mean", "running_var")
-    params = {key: step.numbers(1 + i, key) for i, key in enumerate(kinds)}
-    # ONNX keeps what PyTorch lets go.
-    momentum = float(np.float32(1) - np.float32(step.number("momentum", 0.9)))
+    # ONNX names the part that is kept, PyTorch that of a new batch.
+    momentum = round(1.0 - step.number("momentum", 0.9), 6)
     step.add(
         "BatchNorm2d",
-        params,
+        {"running_mean": step.numbers(3, "mean"), "running_var": step.numbers(4, "variance")}
+        | (params := _affine(step)),
         num_features=channels,
         eps=step.number("epsilon", 1e-5),
-        momentum=round(momentum, 6),
+        momentum=momentum,
+        affine=bool(params),
     )
 
 
 def instance_normalization(step: Step) -> None:
-    """InstanceNormalization; without parameters where they are ones and zeros."""
+    """InstanceNormalization."""
     channels, _, _ = step.need_planes()
+    step.add(
+        "InstanceNorm2d",
+        (params := _affine(step)),
+        num_features=channels,
+        eps=step.number("epsilon", 1e-5),
+        affine=bool(params),
+    )
+
+
+def _affine(step: Step) -> dict[str, Any]:
+    """Weight and bias of a norm; none where they are ones and zeros."""
     weight, bias = step.numbers(1, "scale"), step.numbers(2, "bias")
     # A weight that is named as one was trained, even if it is what it was at first.
     named = step.node.inputs[1].endswith("weight")
-    affine = named or bool(np.any(weight != 1) or np.any(bias != 0))
-    step.add(
-        "InstanceNorm2d",
-        {"weight": weight, "bias": bias} if affine else None,
-        num_features=channels,
-        eps=step.number("epsilon", 1e-5),
-        affine=affine,
-    )
+    if named or np.any(weight != 1) or np.any(bias != 0):
+        return {"weight": weight, "bias": bias}
+    return {}
 
 
 READERS: dict[str, Reader] = {

@@ -10,8 +10,19 @@ from ..cells import check_sheet_name
 from ..drawing import Drawing
 from ..errors import LayoutError, ModelError
 from ..network import TOO_LARGE
-from ..template import Template, TemplateNetwork
-from .onnx_reading import read_onnx
+from ..template import Template, TemplateNetwork, load_template
+
+
+def load_template_or_model(name: str | Path) -> Template:
+    """What a command's TEMPLATE means: an .onnx model by its path, or a template.
+
+    Raises:
+        ModelError: the model cannot be taken over.
+        TemplateError, ShapeError: as `load_template`.
+    """
+    if str(name).lower().endswith(".onnx"):
+        return template_from_onnx(name)
+    return load_template(name)
 
 
 def template_from_onnx(path: str | Path) -> Template:
@@ -22,6 +33,8 @@ def template_from_onnx(path: str | Path) -> Template:
     Raises:
         ModelError: as `from_onnx`.
     """
+    from .onnx_reading import read_onnx
+
     read = read_onnx(path)
     name = Path(path).stem
     try:

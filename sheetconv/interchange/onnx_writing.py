@@ -206,34 +206,38 @@ def _linear(writing: Writing, name: str, layer: Any, params: dict[str, Array]) -
     writing.node("Gemm", name, *tensors, transB=1)
 
 
+def _affine(writing: Writing, name: str, layer: Any, params: dict[str, Array]) -> list[str]:
+    """Weight and bias of a norm. Names that are no parameters' say that none were trained."""
+    if layer.affine:
+        return [writing.numbers(f"{name}.{key}", params[key]) for key in ("weight", "bias")]
+    ones = np.ones(layer.num_features)
+    return [writing.numbers(f"{name}.ones", ones), writing.numbers(f"{name}.zeros", 0 * ones)]
+
+
 def _batch_norm(writing: Writing, name: str, layer: Any, params: dict[str, Array]) -> None:
     if not layer.track_running_stats:
         raise ModelError(
             f"layer {name}: a BatchNorm2d without running statistics has no counterpart in ONNX"
         )
-    ones, zeros = np.ones(layer.num_features), np.zeros(layer.num_features)
+    momentum = {} if layer.momentum is None else {"momentum": 1.0 - layer.momentum}
     writing.node(
         "BatchNormalization",
         name,
-        writing.numbers(f"{name}.weight", params.get("weight", ones)),
-        writing.numbers(f"{name}.bias", params.get("bias", zeros)),
+        *_affine(writing, name, layer, params),
         writing.numbers(f"{name}.running_mean", params["running_mean"]),
         writing.numbers(f"{name}.running_var", params["running_var"]),
-        epsilon=float(layer.eps),
-        momentum=1.0 - float(layer.momentum),
+        epsilon=layer.eps,
+        **momentum,
     )
 
 
 def _instance_norm(writing: Writing, name: str, layer: Any, params: dict[str, Array]) -> None:
-    # Names that are no parameters' say that none were trained.
-    weight, bias = ("weight", "bias") if layer.affine else ("ones", "zeros")
-    writing.node(
-        "InstanceNormalization",
-        name,
-        writing.numbers(f"{name}.{weight}", params.get("weight", np.ones(layer.num_features))),
-        writing.numbers(f"{name}.{bias}", params.get("bias", np.zeros(layer.num_features))),
-        epsilon=float(layer.eps),
-    )
+    if layer.track_running_stats:
+        # With running statistics, all images are treated alike: that is ONNX's other norm.
+        _batch_norm(writing, name, layer, params)
+    else:
+        weight, bias = _affine(writing, name, layer, params)
+        writing.node("InstanceNormalization", name, weight, bias, epsilon=layer.eps)
 
 
 def _dropout(writing: Writing, name: str, layer: Any, params: dict[str, Array]) -> None:

@@ -1,0 +1,107 @@
+"""From an .onnx file to a checked workbook, by the command and in Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import save
+from onnx_models import FLOAT, model, node, random
+from test_cli import refused, run
+
+from sheetconv import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Softmax, build, check
+from sheetconv.errors import ModelError
+from sheetconv.interchange.onnx_template import load_template_or_model, template_from_onnx
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A model of every kind of cell, written by sheetconv."""
+    network = Sequential(
+        Conv2d(1, 2, 3, padding=(0, 1, 1, 0)), ReLU(), MaxPool2d(2), Flatten(), Linear(8, 3),
+        Softmax(),
+    )  # fmt: skip
+    path = tmp_path / "small.onnx"
+    network.to_onnx(path, (1, 6, 6))
+    return path
+
+
+def test_a_model_becomes_a_workbook_that_is_right(small: Path) -> None:
+    done = run(small.parent, "build", "small.onnx")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "wrote small.xlsx" in done.stdout
+    checked = run(small.parent, "check", "small.xlsx")
+    assert "OK: " in checked.stdout
+    summary = run(small.parent, "summary", "small.onnx")
+    assert summary.returncode == 0
+    assert "dense1" in summary.stdout
+
+
+def test_a_model_takes_an_image(small: Path) -> None:
+    image = random(1, 6, 6)
+    np.save(small.parent / "x.npy", image)
+    run(small.parent, "build", "small.onnx", "--image", "x.npy")
+    (item,) = load_template_or_model(small).networks
+    build(item.network, small.parent / "same.xlsx", image=image, drawing=item.drawing)
+    compared = run(small.parent, "diff", "small.xlsx", "same.xlsx")
+    assert compared.returncode == 0, compared.stdout
+
+
+def test_a_model_made_elsewhere_becomes_a_workbook_that_is_right(tmp_path: Path) -> None:
+    made = model(
+        node("Conv", "w", auto_pad="SAME_UPPER", strides=[2, 2]),
+        node("Add", "b"),
+        node("LeakyRelu"),
+        node("AveragePool", kernel_shape=[2, 2], pads=[0, 0, 1, 1], strides=[2, 2]),
+        node("GlobalMaxPool"),
+        node("Reshape", "s"),
+        tensors={
+            "w": random(3, 2, 3, 2), "b": random(3, 1, 1), "s": np.array([-1, 3]),
+        },
+        kind=FLOAT,
+    )  # fmt: skip
+    save(made, tmp_path / "made elsewhere.onnx")
+    template = template_from_onnx(tmp_path / "made elsewhere.onnx")
+    (item,) = template.networks
+    assert (template.name, item.drawing.worksheet) == ("made elsewhere", "made elsewhere")
+    path = tmp_path / "a.xlsx"
+    build(item.network, path, image=item.image, drawing=item.drawing)
+    assert check(path).ok
+
+
+@pytest.mark.parametrize("name", ["A1", "x" * 32, "a[b]", "history"])
+def test_names_that_excel_refuses_are_replaced(small: Path, name: str) -> None:
+    path = small.rename(small.with_name(f"{name}.onnx"))
+    assert run(path.parent, "build", path.name, "-o", "out.xlsx").returncode == 0
+    assert template_from_onnx(path).networks[0].drawing.worksheet == "network"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "small.onnx does not exist"),
+        (b"", "small.onnx is empty: expected an ONNX model"),
+        (b"\xff\x00", "is no ONNX model, or a damaged one"),
+        (
+            model(node("Abs"), kind=FLOAT).SerializeToString(),
+            "small.onnx: node '' (Abs, output 'y') is not supported; supported are chains of",
+        ),
+        (
+            model(node("Relu"), shape=("N", 1, None, None)).SerializeToString(),
+            "give input_shape=(channels, height, width) or (features,) to from_onnx",
+        ),
+    ],
+)
+def test_what_is_no_model_is_refused_in_one_line(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "small.onnx").write_bytes(content)
+    assert says in refused(tmp_path, "build", "small.onnx")
+
+
+def test_an_input_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
+    save(model(node("Relu"), shape=("N", 1, 2**40, 2**40)), tmp_path / "vast.onnx")
+    with pytest.raises(ModelError, match="does not fit into memory"):
+        template_from_onnx(tmp_path / "vast.onnx")
