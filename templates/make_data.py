@@ -135,26 +135,35 @@ def held_out(examples: Examples, last: bool) -> Examples:
 
 
 def torch_network(template: str, sheet: int = 0) -> nn.Sequential:
-    """The network of a template, with new weights."""
+    """The network of a template, with new weights.
+
+    Before ReLUs they are drawn as He and others do (2015), from which fewer planes die, zero
+    for every image, than from PyTorch's own.
+    """
     content = tomllib.loads((FOLDER / f"{template}.toml").read_text(encoding="utf-8"))
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for entry in content["networks"][sheet]["layers"]:
         fields = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
         name, kind = fields.pop("name"), fields.pop("type")
         layers[name] = getattr(nn, kind)(**({"dim": 1} if kind == "Softmax" else fields))
+    if any(isinstance(layer, nn.ReLU) for layer in layers.values()):
+        for layer in layers.values():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
     return nn.Sequential(layers)
 
 
-def train(network: nn.Sequential, examples: Examples, epochs: int, rate: float, shift: int) -> None:
+def train(network: nn.Sequential, examples: Examples, epochs: int, shift: int) -> None:
     """Adam with one cycle of learning rates; images moved by up to `shift` pixels."""
     images, labels = examples
     scores = network[:-1]  # the losses contain softmax and sigmoid
     one_label = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
     loss = one_label if labels.ndim == 1 else nn.BCEWithLogitsLoss()
     batch = 64
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.1)
     steps = epochs * -(-len(images) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.005, total_steps=steps)
     network.train()
     for _ in range(epochs):
         for chosen in torch.randperm(len(images)).split(batch):
@@ -199,17 +208,17 @@ def trained(
     wanted: Callable[[Tensor], Tensor],
     *,
     epochs: int,
-    rate: float = 0.01,
     shift: int = 0,
+    seed: int = 1,
 ) -> Arrays:
     """Train a template's network; its numbers, and an image that it is rightly sure of.
 
     Of the images held out whose labels are `wanted`, the one closest to their mean.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = torch_network(template)
     others, test = held_out(examples, False), held_out(examples, True)
-    train(network, others, epochs, rate, shift)
+    train(network, others, epochs, shift)
     arrays = rounded(network)
     correct, sure = right(network, test)
     print(
@@ -285,7 +294,7 @@ def all_templates(folder: Path) -> dict[str, Callable[[], Arrays]]:
         "simple-cnn-wide": lambda: trained(
             "simple-cnn-wide", digits, is_digit(4), epochs=12, shift=1
         ),
-        "lenet5": lambda: trained("lenet5", digits, is_digit(5), epochs=15, rate=0.005, shift=1),
+        "lenet5": lambda: trained("lenet5", digits, is_digit(5), epochs=15, shift=1),
         "digits": lambda: trained("digits", small_digits(), is_digit(2), epochs=40),
         "multi-label": lambda: trained(
             "multi-label",

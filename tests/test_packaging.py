@@ -37,12 +37,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_templates_and_licences(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for template in (ROOT / "templates").iterdir():
-        assert f"sheetconv/templates/{template.name}" in names
+    shipped = {name for name in names if name.startswith("sheetconv/templates/")}
+    assert shipped == {
+        f"sheetconv/templates/{path.name}"
+        for path in (ROOT / "templates").iterdir()
+        if path.suffix in (".toml", ".npz")
+    }
     for name in ("LICENSE", "NOTICE"):
         assert any(entry.endswith(f"licenses/{name}") for entry in names)
     assert "sheetconv/py.typed" in names
-    assert not any(entry.startswith(("tests/", "benchmarks/")) for entry in names)
+    assert not any(entry.startswith(("tests/", "benchmarks/", "templates/")) for entry in names)
 
 
 def test_an_installed_wheel_builds_a_workbook_in_an_empty_folder(
