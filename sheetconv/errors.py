@@ -51,4 +51,7 @@ class CalculatorError(SheetconvError):
 
 
 class CheckError(SheetconvError):
-    """A workbook cannot be checked: it is not one of sheetconv's, or its description is damaged."""
+    """A workbook cannot be checked or read back.
+
+    It is not one of sheetconv's, or its description is damaged.
+    """

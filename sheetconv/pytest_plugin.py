@@ -72,8 +72,8 @@ class WorkbookFile(pytest.File):
 
         An error of collection would stop the tests of every other workbook.
         """
-        from .checking.tensor_cells import read_descriptions
         from .errors import SheetconvError
+        from .tensor_cells import read_descriptions
 
         try:
             networks = read_descriptions(self.path)

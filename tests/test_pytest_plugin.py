@@ -19,7 +19,7 @@ from planting import spliced
 
 import sheetconv as sc
 from sheetconv.checking import check
-from sheetconv.checking.tensor_cells import cell_of
+from sheetconv.tensor_cells import cell_of
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from ..evaluate import stage_activations, stage_error_bounds, stage_params
 from ..formulas import Placed, Role
 from ..layers.base import Array
 from ..layout import Stage
+from ..tensor_cells import cell_of
 from ..values import Value
 from .results import LayerResult, TensorResult, WrongCell
-from .tensor_cells import cell_of
 
 #: What every cached value of the recalculated copy is before it is calculated: exact in
 #: binary, and no number that a person would type.

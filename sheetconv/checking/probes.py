@@ -22,7 +22,7 @@ from ..description import Described
 from ..formulas import Role, Shape
 from ..layers.base import Array
 from ..layout import Stage
-from .tensor_cells import given_roles
+from ..tensor_cells import given_roles
 
 #: Windows of more units than this are not sampled whole.
 MOST_UNITS = 16

@@ -30,18 +30,18 @@ from ..errors import CalculatorError, CheckError
 from ..formulas import Placed, Role
 from ..layers.base import Array
 from ..layout import Stage
+from ..tensor_cells import (
+    TensorCells,
+    calculated,
+    cell_of,
+    read_descriptions,
+    read_tensors,
+)
 from ..values import Value
 from ..xlsx import poison
 from .comparing import POISON, Got, compare, shown_value
 from .probes import draw, needed, tested
 from .results import NUMBERS, CheckResult, LayerResult, WrongCell
-from .tensor_cells import (
-    TensorCells,
-    cell_of,
-    numbers_of,
-    read_descriptions,
-    read_tensors,
-)
 
 _COPY = "sheetconv-recalculated.xlsx"
 
@@ -308,7 +308,7 @@ def _read_given(
     for name, array in given.items():
         tensor = tensors[name]
         if tensor.is_formula.any():
-            numbers, odd = _read(book, tensor.placed)
+            numbers, odd = calculated(book, tensor.placed)
             flat = np.where(tensor.is_formula, numbers, array.reshape(-1))
             given[name] = flat.reshape(tensor.placed.shape)
             result.structure += [
@@ -321,18 +321,8 @@ def _read_given(
 
 def _read_formulas(book: OpenBook, described: Described, stages: Sequence[Stage]) -> Got:
     return {
-        name: _read(book, placed)
+        name: calculated(book, placed)
         for stage in stages
         for name, placed in described.layout.placed.items()
         if placed.role.is_formula and name.startswith(f"{stage.name}.")
     }
-
-
-def _read(book: OpenBook, placed: Placed) -> tuple[Array, dict[int, Value]]:
-    parts, odd, start = [], dict[int, Value](), 0
-    for grid in placed.grids:
-        values, strange = numbers_of(book.get_values(grid.bounds), grid)
-        parts.append(values)
-        odd |= {start + index: value for index, value in strange.items()}
-        start += grid.size
-    return np.concatenate(parts), odd

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import WorkbookError
 from ..files import written_whole
+from ..tensor_cells import cells_of
 from .results import CheckResult, LayerResult
-from .tensor_cells import cells_of
 
 if TYPE_CHECKING:
     import pandas as pd

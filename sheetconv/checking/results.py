@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..cells import Cell
 from ..formulas import Placed
 from ..layers.base import Array
+from ..tensor_cells import cell_of
 from ..values import Value
-from .tensor_cells import cell_of
 
 #: The label of wrong cells among the image and the weights.
 NUMBERS = "numbers"

@@ -1,10 +1,11 @@
-"""The cells of a workbook's tensors, as the file holds them: numbers, formulas, and neither.
+"""The cells of a workbook's tensors, as the file or an engine has them: numbers, and neither.
 
 It reads the workbook's description and then each worksheet once, as a stream.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,15 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import description
-from ..cells import Cell, Grid
-from ..description import Described
-from ..errors import CheckError
-from ..formulas import CellFormulas, Placed, Role, can_share, formula_text
-from ..layers.base import Array
-from ..layout import stage_formulas
-from ..values import CellError, Value
-from ..xlsx import SheetCell, read_cells, sheet_parts
+from . import description
+from .calculators import OpenBook
+from .cells import Cell, Grid
+from .description import Described
+from .errors import CheckError
+from .formulas import CellFormulas, Placed, Role, can_share, formula_text
+from .layers.base import Array
+from .layout import stage_formulas
+from .values import Value
+from .xlsx import SheetCell, read_cells, sheet_parts
 
 
 @dataclass(slots=True)
@@ -157,6 +159,21 @@ def numbers_of(rows: Sequence[Sequence[Value]], grid: Grid) -> tuple[Array, dict
     return numbers, odd
 
 
+def calculated(book: OpenBook, placed: Placed) -> tuple[Array, dict[int, Value]]:
+    """What an engine shows of a tensor: numbers, flat, and by flat index what is none.
+
+    Raises:
+        CalculatorError: a worksheet is missing or the program failed.
+    """
+    parts, odd, start = [], dict[int, Value](), 0
+    for grid in placed.grids:
+        values, strange = numbers_of(book.get_values(grid.bounds), grid)
+        parts.append(values)
+        odd |= {start + index: value for index, value in strange.items()}
+        start += grid.size
+    return np.concatenate(parts), odd
+
+
 @dataclass(slots=True)
 class _Span:
     """One grid of a tensor while the worksheet's rows stream by."""
@@ -202,7 +219,8 @@ def _take_row(span: _Span, i: int, by_column: dict[int, SheetCell]) -> None:
             continue
         index = span.start + i * grid.width + j
         value = cell.value
-        if isinstance(value, bool | str | CellError) or value is None:
+        if not isinstance(value, float) or not math.isfinite(value):
+            # What is written as infinity or NaN is no number of any spreadsheet.
             tensor.odd[index] = value
         else:
             tensor.numbers[index] = value
