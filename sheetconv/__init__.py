@@ -7,6 +7,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .checking import check
+    from .contents import read
     from .drawing import Drawing
     from .errors import SheetconvError
     from .images import load_image
@@ -63,6 +64,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "load_image",
     "load_template",
     "load_weights",
+    "read",
 ]
 
 # Loaded when they are first used: the command line and pytest start with this package
@@ -95,6 +97,7 @@ _MODULES = {
     "load_image": "images",
     "load_template": "template",
     "load_weights": "weights",
+    "read": "contents",
 }
 
 

@@ -120,7 +120,10 @@ def from_rows(rows: Sequence[str], where: str) -> list[Described]:
         content = json.loads("".join(rows[1:]), parse_int=_whole, parse_constant=_no_constant)
         version, networks = content["format"], content["networks"]
         if version == FORMAT and networks:
-            return [_network_from_json(item) for item in networks]
+            described = [_network_from_json(item) for item in networks]
+            if len({item.worksheet for item in described}) < len(described):
+                raise LayoutError("two networks begin on one worksheet")
+            return described
     except SheetconvError as error:
         raise CheckError(f"{damaged}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -7,6 +7,7 @@ one cell's XML and leaves all else byte for byte, cached values too.
 from __future__ import annotations
 
 import re
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from xml.sax.saxutils import escape
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.formula import ArrayFormula
 
+from sheetconv.calculators.libreoffice import find_soffice
 from sheetconv.cells import parse_cell
 from sheetconv.xlsx import SheetCell, read_cells, sheet_parts
 
@@ -95,6 +97,27 @@ def opened(path: Path) -> Iterator[Workbook]:
     book = load_workbook(path)
     yield book
     book.save(path)
+
+
+def resave_in_libreoffice(path: Path, folder: Path) -> Path:
+    """A workbook as LibreOffice saves it, in a folder of its own within `folder`."""
+    target = folder / "resaved"
+    subprocess.run(
+        [
+            find_soffice(),
+            f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+            "--headless",
+            "--convert-to",
+            "xlsx",
+            "--outdir",
+            target,
+            path,
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return target / path.name
 
 
 def formula_of(path: Path, worksheet: str, cell: str) -> str:

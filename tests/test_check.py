@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,12 +21,20 @@ import planting
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planting import Content, Hand, cached_value, formula_of, recached, spliced, typed
+from planting import (
+    Content,
+    Hand,
+    cached_value,
+    formula_of,
+    recached,
+    resave_in_libreoffice,
+    spliced,
+    typed,
+)
 
 import sheetconv as sc
 from sheetconv import description
 from sheetconv.calculators import CellError, Engine, EngineStatus, OpenBook, Value, find_engine
-from sheetconv.calculators.libreoffice import find_soffice
 from sheetconv.cells import Cell, Range, parse_cell
 from sheetconv.checking import NUMBERS, POISON, CheckResult, check
 from sheetconv.drawing import FormulaStyle
@@ -574,26 +581,6 @@ def test_small_numbers_resaved_by_libreoffice(tmp_path: Path) -> None:
     result = check(resave_in_libreoffice(tmp_path / "small.xlsx", tmp_path), (), probes=0)
     assert result.ok, result.wrong
     assert any("15 digits" in note for note in result.notes)
-
-
-def resave_in_libreoffice(path: Path, folder: Path) -> Path:
-    target = folder / "resaved"
-    subprocess.run(
-        [
-            find_soffice(),
-            f"-env:UserInstallation={(folder / 'profile').as_uri()}",
-            "--headless",
-            "--convert-to",
-            "xlsx",
-            "--outdir",
-            target,
-            path,
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return target / path.name
 
 
 # Engines that do not do as they should.

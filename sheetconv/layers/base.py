@@ -169,7 +169,10 @@ class Layer(ABC):
         return {}
 
     def settings(self) -> dict[str, Array]:
-        """The numbers of the configuration that stand in cells of their own, by tensor name."""
+        """The numbers of the configuration that stand in a cell of their own, by tensor name.
+
+        Each is a field of that name, so that an edited cell makes another layer.
+        """
         return {}
 
     def probe_settings(self, rng: np.random.Generator) -> dict[str, Array]:

@@ -1,0 +1,383 @@
+"""A workbook read back: its tensors as NumPy arrays, its tables as pandas frames.
+
+Numbers are the cells' own, whoever edited and saved the file. What formulas show is what
+the program showed that saved it, or what an engine computes anew.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import description
+from .calculators import Engine, find_engine
+from .cells import column_name
+from .description import Described
+from .errors import ShapeError, WorkbookError
+from .formulas import Role
+from .layers import Layer
+from .layers.base import Array
+from .layout import Layout
+from .network import Sequential
+from .tables import TableCells, read_table, recalculated_table, table_frame
+from .tensor_cells import TensorCells, calculated, cell_of, read_descriptions, read_tensors
+from .values import CellError, Value
+from .xlsx import sheet_parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What the axes of a tensor are, by the arrangement of its cells.
+_AXES = {
+    "planes": ("channel", "row", "column"),
+    "vector": ("feature",),
+    "kernels": ("out_channel", "in_channel", "row", "column"),
+    "dense": ("out_feature", "in_feature"),
+    "scalars": ("channel",),
+    "below": ("channel",),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkContents:
+    """One network of a workbook, as its cells hold it.
+
+    Attributes:
+        name: its worksheet's; of several, the input's.
+        network: the layers, with the parameters, buffers and settings of the cells.
+        tensors: full name -> float64 array, in the worksheet's order: `input`,
+            `conv1.weight`, `conv1.out`. What each image has for itself has the batch first:
+            NCHW for planes, (N, features) for vectors. Parameters have PyTorch's shapes,
+            single numbers the shape (). `conv1.out` is what the worksheet shows of conv1,
+            layers fused into its formula included.
+        layout: where each tensor stands.
+
+    Example:
+        `read` shows how to get one.
+    """
+
+    name: str
+    network: Sequential
+    tensors: Mapping[str, Array]
+    layout: Layout
+
+    def __getitem__(self, name: str) -> Array:
+        """A tensor by its full name.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        if name not in self.tensors:
+            close = get_close_matches(str(name), self.tensors, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(self.tensors)}"
+            raise KeyError(f"no tensor {name!r} in network {self.name!r}: {hint}")
+        return self.tensors[name]
+
+    @property
+    def input(self) -> Array:
+        """The images, the batch first: what `network` takes."""
+        return self.tensors["input"]
+
+    @property
+    def output(self) -> Array:
+        """What the last layer shows, in the shape that `network` gives, the batch first."""
+        *_, shape = self.network.shapes(self.layout.input_shape).values()
+        return self.tensors[self.layout.stages[-1].out].reshape(-1, *shape)
+
+    @property
+    def noise(self) -> dict[str, dict[str, Array]]:
+        """The random numbers that dropout's cells show, for `network(input, noise)`.
+
+        Without them `network` leaves dropout out. Empty where there is none.
+        """
+        found: dict[str, dict[str, Array]] = {}
+        for name, placed in self.layout.placed.items():
+            if placed.role is Role.NOISE:
+                layer, _, tensor = name.rpartition(".")
+                found.setdefault(layer, {})[tensor] = self.tensors[name]
+        return found
+
+    def cells(self, name: str) -> np.ndarray[Any, np.dtype[np.str_]]:
+        """Which cell holds each unit of a tensor: A1 texts in the tensor's shape.
+
+        Their worksheet is in `frame`; with one worksheet it is `name`.
+
+        Raises:
+            KeyError: there is no tensor of that name.
+        """
+        shape = self[name].shape
+        planes = []
+        for grid in self.layout.placed[name].grids:
+            rows = grid.row + 1 + grid.row_step * np.arange(grid.height)
+            columns = grid.column + grid.column_step * np.arange(grid.width)
+            letters = np.array([column_name(column) for column in columns.tolist()])
+            planes.append(np.char.add(letters, rows.astype(np.str_)[:, np.newaxis]).reshape(-1))
+        return np.concatenate(planes).reshape(shape)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """A tensor in long form: a row for each unit, with its cell.
+
+        Args:
+            name: its full name.
+
+        Returns:
+            A frame with columns `worksheet`, `cell` and `value`, indexed by the unit's place,
+            from 0: `image`, `channel`, `row`, `column` for planes; `out_channel`, `in_channel`,
+            `row`, `column` for kernels; `image`, `feature` for vectors; `out_feature`,
+            `in_feature` for weights of dense layers. One plane as a matrix is
+            `frame.value.loc[0, 1].unstack()`.
+
+        Raises:
+            KeyError: there is no tensor of that name.
+        """
+        import pandas as pd
+
+        values, grids = self[name], self.layout.placed[name].grids
+        axes = self._axes(name)
+        index: pd.Index[Any]
+        if values.ndim > 1:
+            index = pd.MultiIndex.from_product([range(n) for n in values.shape], names=axes)
+        else:
+            index = pd.RangeIndex(values.size, name=axes[0] if axes else None)
+        sheets = np.repeat([grid.sheet for grid in grids], [grid.size for grid in grids])
+        columns = {"worksheet": sheets, "cell": self.cells(name).reshape(-1)}
+        return pd.DataFrame({**columns, "value": values.reshape(-1)}, index=index)
+
+    def _axes(self, name: str) -> tuple[str, ...]:
+        dimensions, batched = self.tensors[name].ndim, True
+        arrangement = "planes" if dimensions == 4 else "vector"
+        if name != "input":
+            stage_name, _, own = name.rpartition(".")
+            (stage,) = (item for item in self.layout.stages if item.name == stage_name)
+            for tensor in self.network.layers[stage_name].tensors(stage.input_shape):
+                if tensor.name == own:
+                    arrangement, batched = tensor.arrangement, bool(tensor.batched)
+        before = ("image",) if batched else ()
+        axes = (*before, *_AXES.get(arrangement, ()))
+        if len(axes) == dimensions:
+            return axes
+        return (*before, *(f"axis_{number}" for number in range(dimensions - len(before))))
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name} {value.shape}" for name, value in self.tensors.items())
+        return f"<network {self.name!r}: {listed}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WorkbookContents:
+    """What a workbook holds. Where it has one network, its tensors are at hand here too.
+
+    Attributes:
+        path: the file.
+        networks: name of the (first) worksheet -> network.
+        tables: name -> frame, for every worksheet that is no network's, hidden ones
+            included. The first row names the columns where it has a text in each, no two the
+            same; else they are A, B, C. Rows have their numbers in the worksheet; blank rows
+            and columns are left out. Blanks and errors are NaN; dates are Excel's numbers.
+        notes: what is odd about the file, in sentences: formulas without a value.
+
+    Example:
+        `read` shows how to get one.
+    """
+
+    path: Path
+    networks: Mapping[str, NetworkContents]
+    tables: Mapping[str, pd.DataFrame]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def only(self) -> NetworkContents:
+        """The workbook's one network.
+
+        Raises:
+            WorkbookError: it has several.
+        """
+        if len(self.networks) > 1:
+            listed = ", ".join(map(repr, self.networks))
+            raise WorkbookError(
+                f"{self.path} holds {len(self.networks)} networks, {listed}: choose one, as in "
+                f"networks[{next(iter(self.networks))!r}]"
+            )
+        return next(iter(self.networks.values()))
+
+    def __getitem__(self, name: str) -> Array:
+        """A tensor of the only network by its full name, such as `conv1.weight`.
+
+        Raises:
+            KeyError: there is none of that name.
+            WorkbookError: the workbook has several networks.
+        """
+        return self.only[name]
+
+    @property
+    def network(self) -> Sequential:
+        """The only network; see `NetworkContents`."""
+        return self.only.network
+
+    @property
+    def tensors(self) -> Mapping[str, Array]:
+        """The tensors of the only network; see `NetworkContents`."""
+        return self.only.tensors
+
+    @property
+    def input(self) -> Array:
+        """The images of the only network; see `NetworkContents`."""
+        return self.only.input
+
+    @property
+    def output(self) -> Array:
+        """What the only network's last layer shows; see `NetworkContents`."""
+        return self.only.output
+
+    def __repr__(self) -> str:
+        parts = [repr(network) for network in self.networks.values()]
+        if self.tables:
+            parts.append(f"tables {', '.join(map(repr, self.tables))}")
+        return "; ".join([f"{self.path}: {parts[0]}", *parts[1:], *self.notes])
+
+
+def read(
+    path: str | Path, *, engine: Engine | str | None = None, timeout: float = 120.0
+) -> WorkbookContents:
+    """Read the tensors of a workbook that sheetconv made, as edited, and its tables.
+
+    Args:
+        path: the .xlsx file.
+        engine: what recalculates a copy first: `"ironcalc"`, another name, or one from
+            `sheetconv.calculators`. Default: none; formulas show their cached values.
+        timeout: seconds that one call of the engine may take. Default 120.
+
+    Returns:
+        The contents. A blank cell of a tensor counts as 0, as in a sum. A formula that shows
+        an error or a text is NaN, and so is one without a cached value, which openpyxl
+        leaves behind; an engine calculates it.
+
+    Raises:
+        WorkbookError: the file cannot be read as a workbook; a cell of the image, the
+            parameters or the settings holds no number, it is named; or a table is too large.
+        CheckError: sheetconv did not make it, or its description is damaged.
+        CalculatorError: the engine is unknown, is not found here, or failed.
+
+    Example:
+        >>> import tempfile, numpy as np, sheetconv as sc
+        >>> net = sc.Sequential(sc.Conv2d(1, 2, 3), sc.ReLU())
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     built = sc.build(net, f"{folder}/mine.xlsx", image=np.eye(6))
+        ...     book = sc.read(built.path)
+        >>> book["conv1.weight"].shape, book.input.shape, book.output.shape
+        ((2, 1, 3, 3), (1, 1, 6, 6), (1, 2, 4, 4))
+        >>> bool(np.allclose(book.network(book.input), book.output))
+        True
+        >>> book.only.cells("conv1.out")[0, 0, 0].tolist()
+        ['O4', 'P4', 'Q4', 'R4']
+        >>> book.only.frame("input").nlargest(1, "value")
+                                worksheet cell  value
+        image channel row column
+        0     0       0   0        network   B4    1.0
+    """
+    path = Path(path)
+    found = find_engine(engine) if isinstance(engine, str) else engine
+    books = [(item, read_tensors(path, item)) for item in read_descriptions(path)]
+    taken = {description.SHEET, *(name for item, _ in books for name in item.layout.worksheets)}
+    tables = [read_table(path, sheet) for sheet in sheet_parts(path) if sheet not in taken]
+    if found is not None:
+        with found.open(path, timeout=timeout) as book:
+            book.recalculate()
+            books = [(item, _recalculated(book, tensors)) for item, tensors in books]
+            tables = [recalculated_table(book, table) for table in tables]
+    networks = {item.worksheet: _contents(path, item, tensors) for item, tensors in books}
+    cells = [tensor for _, tensors in books for tensor in tensors.values()]
+    return WorkbookContents(
+        path,
+        MappingProxyType(networks),
+        MappingProxyType({table.sheet: table_frame(table) for table in tables}),
+        _notes(cells, tables),
+    )
+
+
+def _recalculated(book: Any, tensors: Mapping[str, TensorCells]) -> dict[str, TensorCells]:
+    """The same cells with their formulas' values as an engine has them."""
+    fresh = {}
+    for name, tensor in tensors.items():
+        if tensor.is_formula.any():
+            numbers, odd = calculated(book, tensor.placed)
+            tensor = replace(
+                tensor,
+                numbers=np.where(tensor.is_formula, numbers, tensor.numbers),
+                odd={
+                    **{i: value for i, value in tensor.odd.items() if not tensor.is_formula[i]},
+                    **{i: value for i, value in odd.items() if tensor.is_formula[i]},
+                },
+            )
+        fresh[name] = tensor
+    return fresh
+
+
+def _contents(path: Path, item: Described, tensors: Mapping[str, TensorCells]) -> NetworkContents:
+    for name, tensor in tensors.items():
+        if not tensor.placed.role.is_formula:
+            _check_numbers(path, name, tensor)
+    arrays = {name: tensor.array for name, tensor in tensors.items()}
+    layers = [(name, _with_settings(path, name, layer, tensors)) for name, layer in item.network]
+    network = Sequential(*layers)
+    state = network.state_dict()
+    network.load_state_dict({name: arrays.get(name, value) for name, value in state.items()})
+    return NetworkContents(item.worksheet, network, MappingProxyType(arrays), item.layout)
+
+
+def _check_numbers(path: Path, name: str, tensor: TensorCells) -> None:
+    """Refuse what is no number where a person's numbers are expected."""
+    for index, value in sorted(tensor.odd.items()):
+        cell = cell_of(tensor.placed, index)
+        if value is not None:
+            raise WorkbookError(
+                f"{path}: {cell}, a cell of {name}, holds {_quoted(value)}: expected a number; "
+                "type one there"
+            )
+        if tensor.is_formula[index]:
+            raise WorkbookError(
+                f"{path}: {cell}, a cell of {name}, holds a formula without a value, as of a "
+                f"program that does not calculate: {_RECALCULATE}"
+            )
+
+
+_RECALCULATE = "recalculate it, as in read(path, engine='ironcalc')"
+
+
+def _quoted(value: Value) -> str:
+    if isinstance(value, CellError | float):
+        return str(value)
+    return str(value).upper() if isinstance(value, bool) else reprlib.repr(value)
+
+
+def _with_settings(
+    path: Path, name: str, layer: Layer, tensors: Mapping[str, TensorCells]
+) -> Layer:
+    """A layer whose settings are the numbers of their cells, not those it was built with."""
+    cells = {key: tensors[f"{name}.{key}"] for key in layer.settings()}
+    try:
+        return replace(layer, **{key: tensor.array.item() for key, tensor in cells.items()})
+    except ShapeError as error:
+        places = ", ".join(str(cell_of(tensor.placed, 0)) for tensor in cells.values())
+        raise WorkbookError(f"{path}: {places}: {error}") from None
+
+
+def _notes(tensors: Iterable[TensorCells], tables: Iterable[TableCells]) -> tuple[str, ...]:
+    count = sum(table.unknown for table in tables)
+    for tensor in tensors:
+        count += sum(
+            value is None and bool(tensor.is_formula[index]) for index, value in tensor.odd.items()
+        )
+    if not count:
+        return ()
+    return (
+        f"{count:,} formulas have no value and are NaN, since a program that does not calculate "
+        f"(openpyxl, for one) saved the file: {_RECALCULATE}",
+    )
