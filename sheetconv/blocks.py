@@ -88,7 +88,11 @@ def _scales(flow: Flow, heights: Mapping[str, int]) -> list[ColourScale]:
     if flow.drawing.colour_scales is not None:
         sheet = flow.drawing.worksheet
         return [
-            ColourScale(tuple(parse_range(text, sheet) for text in ranges.split()), WHITE_TO_RED)
+            ColourScale(
+                tuple(parse_range(text, sheet) for text in ranges.split()),
+                WHITE_TO_RED,
+                from_zero=False,
+            )
             for ranges in flow.drawing.colour_scales
         ]
     scales = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import ceil
 
 from .cells import MAX_COLUMNS, Cell, Grid, Range, parse_cell
 from .drawing import (
@@ -34,7 +35,8 @@ from .pages import page_name
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 GAP = 2  # blank columns between blocks
 FIRST_IMAGE = "image 1"  # the copies below have numbers of their own
-_MOST_KERNELS_DOWN = 16  # of one output; more begin a new column
+_MOST_KERNELS_DOWN = 16  # of one output, one below the other
+_MOST_KERNELS_ACROSS = 4  # where they need not be more
 # One decimal where it fits a narrow column, none where it would not. Programs take off the
 # sign of a section whose condition holds for negative numbers alone: it is written out.
 _ACTIVATION_FORMAT = "[>=100]0;[<0]-0.0;0.0"
@@ -186,7 +188,8 @@ class Flow:
             elif tensor.arrangement == "kernels":
                 out = layer.tensors(stage.input_shape)[-1]
                 rows = self._rows(stage, layer, out)
-                self._kernels(full, tensor, rows, self._spread(stage, tensor))
+                downwards = self._kernels_down(stage, layer, tensor)
+                self._kernels(full, tensor, rows, self._spread(stage, tensor), downwards)
             elif tensor.arrangement == "dense":
                 self._dense(full, tensor, stage)
             elif tensor.arrangement == "scalars":
@@ -211,19 +214,35 @@ class Flow:
     def _pitch(self, stage: Stage, layer: Layer) -> int:
         """Rows that one output plane needs with all that stands around it."""
         tensors = layer.tensors(stage.input_shape)
-        out, moat, step = tensors[-1].shape, self.moats[stage.out], self._steps(stage)[0]
-        plane = (out[1] - 1) * step + 1 + (moat.top + moat.bottom + moat.past_bottom) * step
+        moat, step = self.moats[stage.out], self._steps(stage)[0]
+        plane = self._plane_height(stage, layer)
+        plane += (moat.top + moat.bottom + moat.past_bottom) * step
         has_kernels = any(tensor.arrangement == "kernels" for tensor in tensors)
         beside = below = 0
         for tensor in tensors:
             if tensor.arrangement == "kernels":
                 height = (tensor.shape[2] - 1) * self._spread(stage, tensor)[0] + 1
-                beside += 1 + min(tensor.shape[1], _MOST_KERNELS_DOWN) * (height + 1)
+                beside += 1 + self._kernels_down(stage, layer, tensor) * (height + 1)
             elif tensor.arrangement == "scalars":
                 beside += 3 if has_kernels else 1
             elif tensor.arrangement == "below":
                 below += 1
         return max(plane + below, beside) + 2
+
+    def _plane_height(self, stage: Stage, layer: Layer) -> int:
+        """Rows of one output plane without its padding."""
+        out = layer.tensors(stage.input_shape)[-1].shape
+        return (out[1] - 1) * self._steps(stage)[0] + 1
+
+    def _kernels_down(self, stage: Stage, layer: Layer, tensor: Tensor) -> int:
+        """How many kernels of one output stand one below the other: as many as its plane is high.
+
+        More, where they would run far to the right.
+        """
+        _, inputs, height, _ = tensor.shape
+        apart = (height - 1) * self._spread(stage, tensor)[0] + 2
+        fit = self._plane_height(stage, layer) // apart
+        return min(inputs, _MOST_KERNELS_DOWN, max(fit, ceil(inputs / _MOST_KERNELS_ACROSS)))
 
     def _rows(self, stage: Stage, layer: Layer, tensor: Tensor) -> tuple[int, ...]:
         """First rows of a layer's planes: beside its input's where these leave room."""
@@ -304,7 +323,12 @@ class Flow:
         return (tensor.spread[0] * plane.row_step, tensor.spread[1] * plane.column_step)
 
     def _kernels(
-        self, full: str, tensor: Tensor, rows: tuple[int, ...], spread: tuple[int, int]
+        self,
+        full: str,
+        tensor: Tensor,
+        rows: tuple[int, ...],
+        spread: tuple[int, int],
+        downwards: int,
     ) -> None:
         _, in_channels, height, width = tensor.shape
         apart, across = (height - 1) * spread[0] + 2, (width - 1) * spread[1] + 2
@@ -312,7 +336,7 @@ class Flow:
         for o, top in enumerate(rows):
             self._text(top, self.column, f"{tensor.label} {o + 1}")
             for c in range(in_channels):
-                right, below = divmod(c, _MOST_KERNELS_DOWN)
+                right, below = divmod(c, downwards)
                 chosen.append((top + 1 + below * apart, self.column + right * across))
         grids = [
             Grid(self.page.name, row, column, height, width, *spread)

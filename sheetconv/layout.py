@@ -46,10 +46,17 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class ColourScale:
-    """One colour-scale rule over some ranges: two colours, or three around zero."""
+    """One colour-scale rule over some ranges: two colours, or three around zero.
+
+    Attributes:
+        ranges: the cells.
+        colours: of the least and the greatest number, or of least, zero and greatest.
+        from_zero: whether the first of two colours is that of zero, not of the least number.
+    """
 
     ranges: tuple[Range, ...]
     colours: tuple[str, ...]
+    from_zero: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,5 +307,7 @@ def _add_colour_scale(sheet: Any, scale: ColourScale) -> None:
         options |= dict(zip(names, scale.colours, strict=True))
     else:
         options |= {"type": "2_color_scale"}
+        if scale.from_zero:
+            options |= {"min_type": "num", "min_value": 0}
         options |= dict(zip((names[0], names[2]), scale.colours, strict=True))
     sheet.conditional_format(first.row, first.column, first.last_row, first.last_column, options)
