@@ -4,7 +4,8 @@ Computed from the layers and the shape of the input alone, without any number of
 
 Multiplications are products with a weight that a forward pass of one image computes: a
 convolution multiplies each of its weights once for each window, `out_height * out_width *
-weights`; a dense layer each weight once; biases are added, and other layers have no weights.
+weights`; a dense layer each weight once. Biases are added; what other layers compute, the
+scaling of a normalisation included, is not counted.
 (The fast.ai book counts `7*7*(1168-16)` for a stride-2 convolution over a 7 x 7 grid: one
 window for each unit of its *input*. With stride 2 it has 4 x 4 windows, and so a worksheet
 computes `4*4*(1168-16)`.)
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 class ReceptiveField:
     """The pixels of the input that a unit can depend on, each as (height, width).
 
-    Units at an edge see what of it lies within the image. What strides and dilations leave
-    out between the first and the last pixel is included.
+    Units at an edge see what of it lies within the image, and with a `padding_mode` other
+    than zeros the pixels that stand in the padding. What strides and dilations leave out
+    between the first and the last pixel is included.
 
     Attributes:
         size: in pixels.

@@ -209,6 +209,7 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
         network.shapes(tuple(shape))
     except SheetconvError as error:
         raise TemplateError(f"{table.file}: {table.where}: {error}") from None
+    _check_drawn_names(drawing, network, tuple(shape), table)
     images = (*shape,) if batch is None else (batch, *shape)
     image = _numbers(network, images, seed, path.parent / data if data else None, table)
     return TemplateNetwork(network, image, drawing, pixels)
@@ -232,6 +233,26 @@ def _pixels(table: Table, channels: int) -> Pixels:
         raise TemplateError(f"{table.file}: {table.where}: {error}") from None
     table.finish()
     return pixels
+
+
+def _check_drawn_names(drawing: Drawing, network: Sequential, shape: Shape, table: Table) -> None:
+    """Refuse names of layers and tensors that the network does not have."""
+    layers, tensors = list(network.layers), ["input"]
+    before = [shape, *network.shapes(shape).values()]
+    for (name, layer), layer_input in zip(network, before, strict=False):
+        tensors += [f"{name}.{tensor.name}" for tensor in layer.tensors(layer_input)]
+    for key, what, known, given in (
+        ("aligned", "layer", layers, sorted(drawing.aligned)),
+        ("anchors", "tensor", tensors, drawing.anchors),
+        ("number_formats", "tensor", tensors, drawing.number_formats),
+        ("styles", "tensor", tensors, drawing.styles),
+    ):
+        for name in given:
+            if name not in known:
+                raise TemplateError(
+                    f"{table.file}: {table.where}.drawing.{key}: no {what} is named "
+                    f"{name!r}{suggestion(name, known)}"
+                )
 
 
 def _numbers(

@@ -40,7 +40,9 @@ def read_drawing(table: Table, worksheet: str) -> Drawing:
         scales = table.need("colour_scales", list, "a list of ranges")
         if not all(isinstance(item, str) and item.strip() for item in scales):
             raise table.error("colour_scales", scales, 'a list of ranges such as "A2:AB29"')
-        values["colour_scales"] = tuple(scales)
+        values["colour_scales"] = tuple(
+            table.cells("colour_scales", item, many=True) for item in scales
+        )
     if "columns" in table.content:
         values["columns"] = tuple(_columns(item) for item in table.tables("columns"))
     for key in ("default_width", "row_height"):
@@ -48,15 +50,20 @@ def read_drawing(table: Table, worksheet: str) -> Drawing:
         if values[key] is not None and not 0 < values[key] < 256:
             raise table.error(key, values[key], "a number between 0 and 256")
     values["fills"] = tuple(
-        Fill(item.need("ranges", str, "ranges"), _style(item, {"ranges"}))
+        Fill(
+            item.cells("ranges", item.need("ranges", str, "ranges"), many=True),
+            _style(item, {"ranges"}),
+        )
         for item in table.tables("fills")
     )
     merges = table.get("merges", list, "a list of ranges", []) or []
     if not all(isinstance(item, str) for item in merges):
         raise table.error("merges", merges, "a list of ranges")
-    values["merges"] = tuple(merges)
+    values["merges"] = tuple(table.cells("merges", item, many=True) for item in merges)
     default_freeze = Drawing.__dataclass_fields__["freeze"].default
     values["freeze"] = table.get("freeze", str, "a cell, or an empty text", default_freeze) or None
+    if values["freeze"] is not None:
+        table.cells("freeze", values["freeze"])
     values["zoom"] = table.get("zoom", int, "a whole number from 10 to 400", 100)
     if not 10 <= values["zoom"] <= 400:
         raise table.error("zoom", values["zoom"], "a whole number from 10 to 400")
@@ -73,7 +80,7 @@ def _anchors(table: Table, key: str) -> tuple[str, ...]:
     cells = table.need(key, list, "a list of cells")
     if not cells or not all(isinstance(cell, str) for cell in cells):
         raise table.error(key, cells, 'a list of cells such as ["AH3", "AH32"]')
-    return tuple(cells)
+    return tuple(table.cells(key, cell) for cell in cells)
 
 
 def _number_format(table: Table, key: str) -> str:
@@ -92,8 +99,8 @@ def _style(table: Table, besides: set[str] | None = None) -> Style:
     for key in ("colour", "fill"):
         if key in values and not _is_colour(values[key]):
             raise table.error(key, values[key], 'a colour such as "#F8696B"')
-    if values.get("align", "left") not in ("left", "center", "right"):
-        raise table.error("align", values["align"], "left, center or right")
+    if "align" in values:
+        table.choice("align", ("left", "center", "right"), "left")
     table.asked += sorted(besides or ())
     table.finish()
     return Style(**values)
@@ -107,7 +114,7 @@ def _is_colour(text: str) -> bool:
 
 def _text(table: Table) -> Text:
     cell, text = table.need("cell", str, "a cell"), table.need("text", str, "a text")
-    return Text(cell, text, _style(table, {"cell", "text"}))
+    return Text(table.cells("cell", cell), text, _style(table, {"cell", "text"}))
 
 
 def _columns(table: Table) -> Columns:

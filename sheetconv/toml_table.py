@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from .errors import TemplateError
-from .layers import suggestion
+from .cells import parse_cell, parse_range
+from .errors import LayoutError, TemplateError
+from .layers import misspelt, suggestion
+from .layers.validation import meant, these
 
 _T = TypeVar("_T")
 
@@ -38,14 +40,19 @@ class Table:
         if key not in self.content:
             if need:
                 place = f" in {self.where}" if self.where else ""
-                raise TemplateError(f"{self.file}: {key!r} is missing{place}: expected {expected}")
+                raise TemplateError(
+                    f"{self.file}: {key!r} is missing{place}: expected {expected}{self._near(key)}"
+                )
             return default
         value = self.content[key]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.error(key, value, expected)
+            raise self.error(key, value, expected + self._near(key))
         return value
+
+    def _near(self, key: str) -> str:
+        return misspelt(key, [name for name in self.content if name not in self.asked])
 
     def need(self, key: str, kind: type[_T], expected: str) -> _T:
         value = self.get(key, kind, expected, need=True)
@@ -53,10 +60,25 @@ class Table:
         return value
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str) -> str:
-        value = self.get(key, str, " or ".join(allowed), default)
+        """One of several words, of which the error names the likeliest."""
+        value = self.get(key, str, these(allowed), default)
         if value not in allowed:
-            raise self.error(key, value, " or ".join(allowed))
+            raise self.error(key, value, these(allowed) + meant(value, allowed))
         return value
+
+    def cells(self, key: str, text: str, *, many: bool = False) -> str:
+        """A text that names one cell, or with `many` ranges separated by blanks, checked.
+
+        Raises:
+            TemplateError: it does not.
+        """
+        try:
+            for part in text.split() if many else [text]:
+                parse_range(part) if many else parse_cell(part)
+        except LayoutError as error:
+            place = ".".join(item for item in (self.where, key) if item)
+            raise TemplateError(f"{self.file}: {place}: {error}") from None
+        return text
 
     def tables(self, key: str, *, need: bool = False) -> list[Table]:
         found = self.get(key, list, "a list of tables", [], need=need) or []

@@ -183,7 +183,16 @@ CONV = '{ type = "Conv2d", in_channels = 1, out_channels = 2, kernel_size = [3, 
         (CONV, '{ type = "Conv2D" }', ["networks[0].layers[0]", "'Conv2D' is unknown: did you me"]),
         (CONV, '{ type = "Softmin" }', ["'Softmin' is unknown", "did you mean Softmax?"]),
         (CONV, "{ type = 2 }", ["layer type 2 is unknown"]),
-        (CONV, "{ kernel_size = 2 }", ["networks[0].layers[0]", "layer type None is unknown"]),
+        (CONV, "{ kernel_size = 2 }", ["layers[0]: 'type' is missing: expected a layer, such"]),
+        ("bias = false", 'padding_mode = "zero"', ["padding_mode is 'zero': expected zeros, reflect"
+            ", replicate or circular; did you mean zeros?"]),
+        (CONV, '{ tpye = "Conv2d" }', ["'type' is missing", "'tpye' is there: misspelt?"]),
+        (CONV, '{ type = "Dense" }', ["layer type 'Dense' is unknown: did you mean Linear? Known"]),
+        (CONV, '{ type = "BatchNorm" }', ["did you mean BatchNorm2d?"]),
+        ("format = 1", "fromat = 1", ["'format' is missing", "'fromat' is there: misspelt?"]),
+        ("[[networks]]", "[[network]]", ["expected a list of tables; 'network' is there: missp"]),
+        ("input = [1", "inputs = [1", ["'input' is missing in networks[0]", "'inputs' is there"]),
+        ("layers = [", "layer = [", ["'layers' is missing in networks[0]", "'layer' is there"]),
         ("kernel_size = 2 }", "size = 2 }", ["layers[1]: MaxPool2d has no field 'size'"]),
         ("kernel_size = 2 }", "kernelsize = 2 }", ["did you mean kernel_size?"]),
         (", kernel_size = 2 }", " }", ["layers[1]: MaxPool2d needs the field 'kernel_size'"]),
@@ -202,6 +211,10 @@ CONV = '{ type = "Conv2d", in_channels = 1, out_channels = 2, kernel_size = [3, 
         ("kernel_size = 2 }", "kernel_size = 7 }", ["layer pool: MaxPool2d(kernel_size=7"]),
         ("out_channels = 2", "out_channels = 1000000000000000", ["fit into memory"]),
         ('aligned = ["pool"]', 'aligned = "pool"', ["networks[0].drawing.aligned is 'pool'"]),
+        ('aligned = ["pool"]', 'aligned = ["pol"]', [
+            "networks[0].drawing.aligned: no layer is named 'pol': did you mean pool? Known are "
+            "conv1, pool",
+        ]),
         ("aligned = ", "alined = ", ["unknown key 'alined' in networks[0].drawing", "aligned?"]),
     ],
 )  # fmt: skip
@@ -244,6 +257,23 @@ def test_a_broken_template_is_refused(
         ('fills = [{ fill = "#FF0000" }]', ["'ranges' is missing in networks[0].drawing.fills[0]"]),
         ("merges = [1]", ["drawing.merges is [1]: expected a list of ranges"]),
         ("freeze = 3", ["drawing.freeze is 3: expected a cell, or an empty text"]),
+        ('formulas = "aray"', ["expected sumproduct or array; did you mean array?"]),
+        ('layout = "perlayer"', ["expected auto, one-sheet or per-layer; did you mean per-layer?"]),
+        ('texts = [{ cell = "A1", text = "", align = "centre" }]', ["texts[0].align is 'centre'",
+            "expected left, center or right; did you mean center?"]),
+        ('texts = [{ cell = "A1B", text = "" }]', ["texts[0].cell: 'A1B' is not a cell"]),
+        ('anchors = { inptu = ["A1"] }', ["drawing.anchors: no tensor is named 'inptu': did you "
+            "mean input? Known are input, conv1.weight, conv1.out, pool.out"]),
+        ('anchors = { "conv1.bias" = ["A1"] }', ["no tensor is named 'conv1.bias'"]),
+        ('anchors = { input = ["A1:B2"] }', ["drawing.anchors.input: 'A1:B2' is a range"]),
+        ('number_formats = { "pool.uot" = "0" }', ["drawing.number_formats", "mean pool.out?"]),
+        ('styles = { "conv.out" = {} }', ["drawing.styles: no tensor", "mean conv1.out?"]),
+        ('colour_scales = ["A1:B2 C"]', ["drawing.colour_scales: 'C' is not a cell or a range"]),
+        ('fills = [{ ranges = "A1:A" }]', ["drawing.fills[0].ranges: 'A1:A' is not a cell"]),
+        ('fills = [{ ranges = "A1", ranegs = "" }]', ["'ranegs'", "Known are ranges, number_form"]),
+        ('merges = ["B2:A1"]', ["drawing.merges: 'B2:A1' runs backwards"]),
+        ('freeze = "3A"', ["drawing.freeze: '3A' is not a cell or a range"]),
+        ('columns = [{ column = "A", width = 3 }]', ["'columns' is missing", "'column' is there"]),
         ("zoom = 5", ["drawing.zoom is 5: expected a whole number from 10 to 400"]),
         ("zoom = 75.5", ["drawing.zoom is 75.5"]),
     ],
@@ -336,6 +366,18 @@ def test_a_template_has_to_be_text(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_bytes(b"format = 1 # \xff\xfe")
     assert refused(path) == f"{path} is not UTF-8 text: a template is a TOML file"
+
+
+def test_a_misspelt_file_is_guessed_at(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(GOOD)
+    assert refused(path.with_name("tyni.toml")).endswith(f"did you mean {path}?")
+    monkeypatch.chdir(path.parent)
+    assert refused("tyni.toml").endswith("tyni.toml does not exist: did you mean tiny.toml?")
+    assert refused("tiny").endswith("no template is named 'tiny': did you mean tiny.toml?")
+    assert refused("conv-exampel.toml").endswith("did you mean conv-example?")
+    assert refused("zzz.toml").endswith("zzz.toml does not exist: give the path of a .toml file")
 
 
 def test_a_template_that_is_too_large_is_not_read(

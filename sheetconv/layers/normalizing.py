@@ -11,7 +11,7 @@ import numpy as np
 from ..cells import MAX_FORMULA, Grid
 from ..errors import LayoutError, ShapeError
 from ..formulas import CellFormulas, Formula, Role, Shape, View
-from .base import ROUNDOFF, SNAP, Array, Cache, Layer, Params, Tensor
+from .base import ROUNDOFF, SNAP, Array, Cache, Layer, Params, Reach, Tensor
 from .validation import flag, whole
 
 # Excel takes as many arguments of AVERAGE.
@@ -195,6 +195,9 @@ class Normalization2d(Layer):
             weight, bias = (np.abs(self._across(params[name])) for name in ("weight", "bias"))
             bound = weight * bound + (2 * ROUNDOFF + SNAP) * (weight * reach + bias)
         return bounds | {"out": bound}
+
+    def reach(self, input_shape: Shape) -> Reach | None:
+        return Reach() if self.track_running_stats else None
 
     def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
         channels = (self.num_features,)

@@ -80,7 +80,28 @@ def one_of(layer: str, field: str, value: Any, allowed: Sequence[str]) -> str:
         ShapeError: it is something else.
     """
     if value not in allowed:
-        close = get_close_matches(str(value), allowed, n=1)
-        guess = f": did you mean {close[0]}" if close else ""
-        raise ShapeError(f"{layer}: {field} is {value!r}: expected {', '.join(allowed)}{guess}")
+        raise ShapeError(
+            f"{layer}: {field} is {value!r}: expected {these(allowed)}{meant(value, allowed)}"
+        )
     return str(value)
+
+
+def these(allowed: Sequence[str]) -> str:
+    """All the words that are allowed, for an error.
+
+    Example:
+        >>> these(["left", "center", "right"])
+        'left, center or right'
+    """
+    return f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+
+
+def meant(value: Any, allowed: Sequence[str]) -> str:
+    """The end of an error: which of the allowed words is likeliest, or nothing.
+
+    Example:
+        >>> meant("centre", ["left", "center", "right"]), meant("top", ["left", "right"])
+        ('; did you mean center?', '')
+    """
+    close = get_close_matches(str(value).lower(), allowed, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
