@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 import sheetconv as sc
-from sheetconv.budget import budget
+from sheetconv.budget import budget, digits_size
 from sheetconv.calculators import find_engine
+from sheetconv.evaluate import evaluate, known_tensors
 from sheetconv.formulas import can_share, formula_text
 from sheetconv.layout import stage_formulas
 from sheetconv.workbook import BuiltWorkbook
@@ -72,9 +73,12 @@ def networks() -> Iterator[tuple[str, sc.Sequential, tuple[int, ...]]]:
     yield "large", large, (1, 252, 252)
 
 
-def features(network: sc.Sequential, built: BuiltWorkbook) -> list[float]:
-    """What the bytes of a file are a sum of: one, numbers, shared, written out, characters."""
+def features(network: sc.Sequential, image: np.ndarray, built: BuiltWorkbook) -> list[float]:
+    """What the bytes of a file are a sum of: the names are those that `main` prints."""
     (layout,) = built.layouts
+    tensors = known_tensors(network, layout, image[np.newaxis], 0)
+    tensors |= evaluate(network, layout, tensors)
+    compressed = sum(digits_size(tensors[name]) for name in layout.placed)
     shared = written = characters = 0
     for stage in layout.stages:
         for item in stage_formulas(network, stage, layout.placed, layout.drawing):
@@ -84,7 +88,7 @@ def features(network: sc.Sequential, built: BuiltWorkbook) -> list[float]:
             else:
                 written += size
                 characters += size * len(formula_text(item.formula, *last))
-    return [1.0, built.number_cells, shared, written, characters]
+    return [1.0, compressed, built.number_cells, shared, written, characters]
 
 
 def seconds(path: Path, engine: str) -> float:
@@ -109,12 +113,12 @@ def main() -> None:
     for name, network, shape in networks():
         for style in ("sumproduct", "array"):
             drawing = sc.Drawing(formulas=style)
-            expected = budget([(network, shape, drawing)])
             image = np.random.default_rng(0).random(shape)
+            expected = budget([(network, image, drawing)])
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "x.xlsx"
                 built = sc.build(network, path, image=image, drawing=drawing)
-                rows.append(features(network, built))
+                rows.append(features(network, image, built))
                 sizes.append(built.file_size)
                 ratio = expected.file_size / built.file_size
                 print(f"{name:<12} {style:<10} {built.formula_cells:>8,}", end="")
@@ -127,13 +131,8 @@ def main() -> None:
     # Every relative error counts the same.
     weights = 1 / np.array(sizes)
     fitted = np.linalg.lstsq(np.array(rows) * weights[:, None], np.array(sizes) * weights)[0]
-    names = (
-        "a workbook of one worksheet",
-        "a number",
-        "a shared formula",
-        "a formula written out",
-        "a character",
-    )
+    names = ["a workbook of one worksheet", "a byte of digits", "a number", "a shared formula"]
+    names += ["a formula written out", "a character of it"]
     for what, value in zip(names, fitted, strict=True):
         print(f"{value:>9.2f} bytes for {what}")
 

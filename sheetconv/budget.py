@@ -1,14 +1,15 @@
-"""What a workbook will cost, before it is built: cells, bytes, seconds, room on the worksheet.
+"""What a workbook will cost, before it is built: cells, bytes, seconds, worksheets.
 
-Cells are counted exactly. The size of the file and the seconds are estimates: a model whose
-constants were fitted to 24 workbooks by `benchmarks/budgets.py`, on two cores (x86-64, Linux,
-Python 3.11) with IronCalc 0.9.1 and LibreOffice 7.4. For numbers with all their digits the
-size was met within 20%; zeros, as around a digit, take less. Seconds from a hundredth on were
-met within a factor of three; other machines differ.
+Cells are counted exactly. The size of the file and the seconds are estimates, with constants
+fitted by `benchmarks/budgets.py` on two cores (x86-64, Linux, Python 3.11) with IronCalc 0.9.1
+and LibreOffice 7.4. The size was met within 25%: most of it are digits, of which a sample is
+compressed here. Seconds from a hundredth on were met within a factor of three; other machines
+differ.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
@@ -18,18 +19,23 @@ import numpy as np
 from .arranging import lay_out
 from .drawing import Drawing
 from .errors import LayoutError
-from .formulas import Shape, can_share, formula_text
-from .layout import Layout, stage_formulas, stages_of
+from .evaluate import evaluate, known_tensors
+from .formulas import CellFormulas, Shape, can_share, formula_text
+from .layers.base import Array
+from .layout import stage_formulas, stages_of
 from .network import Sequential
 from .summary import batch_of, summarize
 
 # Bytes of a compressed .xlsx file.
-_BYTES = 6_000.0  # of a workbook with nothing in it
-_BYTES_PER_SHEET = 800.0
-_BYTES_PER_NUMBER = 14.0
-_BYTES_PER_SHARED = 11.0
-_BYTES_PER_FORMULA = 13.0  # written out, and for each of its characters
-_BYTES_PER_CHARACTER = 0.21
+_BYTES = 5_900.0  # of a workbook with nothing in it
+_BYTES_PER_SHEET = 730.0
+_BYTES_PER_DIGITS = 1.07  # for each byte of compressed numbers and cached values
+_BYTES_PER_NUMBER = 3.9  # for the cell around it
+_BYTES_PER_SHARED = 3.9
+_BYTES_PER_FORMULA = 4.9  # written out, and for each of its characters
+_BYTES_PER_CHARACTER = 0.19
+# How many numbers of a tensor are compressed.
+_SAMPLE = 10_000
 #: Seconds by engine: for each formula cell, number cell, range in a formula, multiplication.
 _SECONDS = {
     "IronCalc": (1e-6, 7e-7, 0.0, 2.5e-7),
@@ -126,12 +132,12 @@ class Budget:
         return out
 
 
-def budget(items: Iterable[tuple[Sequential, Shape, Drawing]]) -> Budget:
+def budget(items: Iterable[tuple[Sequential, Array, Drawing]]) -> Budget:
     """What a workbook of some networks will cost.
 
     Args:
-        items: for each network its layers, the shape of its image, and how it is drawn. The
-            shape is (channels, height, width) or (features,), or that of a batch of images:
+        items: for each network its layers, its image, and how it is drawn. The image is
+            (channels, height, width) or (features,), or a batch of them:
             (images, channels, height, width).
 
     Raises:
@@ -140,7 +146,7 @@ def budget(items: Iterable[tuple[Sequential, Shape, Drawing]]) -> Budget:
 
     Example:
         >>> from sheetconv import Conv2d, Drawing, Sequential
-        >>> found = budget([(Sequential(Conv2d(1, 2, 3)), (1, 8, 8), Drawing())])
+        >>> found = budget([(Sequential(Conv2d(1, 2, 3)), np.eye(8)[np.newaxis], Drawing())])
         >>> found.formula_cells, found.number_cells, found.fits
         (72, 84, True)
     """
@@ -152,7 +158,7 @@ def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tu
 
     Args:
         network: the layers.
-        image_shape: as for `budget`.
+        image_shape: of the image, as for `budget`.
         drawing: how it is drawn.
 
     Raises:
@@ -175,14 +181,25 @@ def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tu
     return formulas, numbers
 
 
-def _of_network(network: Sequential, image_shape: Shape, drawing: Drawing) -> NetworkBudget:
-    formulas, numbers = count_cells(network, image_shape, drawing)
-    batch, shape = batch_of(image_shape)
+def _of_network(network: Sequential, image: Array, drawing: Drawing) -> NetworkBudget:
+    formulas, numbers = count_cells(network, image.shape, drawing)
+    batch, shape = batch_of(image.shape)
     try:
         layout = lay_out(network, shape, drawing, batch=batch)
-        size, ranges = _spelled(network, layout)
+        cells = [
+            item
+            for stage in layout.stages
+            for item in stage_formulas(network, stage, layout.placed, drawing)
+        ]
     except LayoutError as error:
         return NetworkBudget(drawing.worksheet, formulas, numbers, str(error))
+    tensors = known_tensors(network, layout, image.reshape(batch, *shape), 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        tensors |= evaluate(network, layout, tensors)
+    size = _BYTES_PER_SHEET * len(layout.worksheets) + _BYTES_PER_NUMBER * numbers
+    size += _BYTES_PER_DIGITS * sum(digits_size(tensors[name]) for name in layout.placed)
+    size += sum(_spelled(item) for item in cells)
+    ranges = sum(item.grid.size * _longest(item).count(":") for item in cells)
     products = batch * summarize(network, shape).multiplications
     bounds = [grid.bounds for placed in layout.placed.values() for grid in placed.grids]
     return NetworkBudget(
@@ -194,7 +211,7 @@ def _of_network(network: Sequential, image_shape: Shape, drawing: Drawing) -> Ne
         layout.reason,
         max(area.last_row for area in bounds) + 1,
         max(area.last_column for area in bounds) + 1,
-        size + _BYTES_PER_NUMBER * numbers + _BYTES_PER_SHEET * len(layout.worksheets),
+        size,
         {
             name: float(np.dot(each, (formulas, numbers, ranges, products)))
             for name, each in _SECONDS.items()
@@ -202,17 +219,29 @@ def _of_network(network: Sequential, image_shape: Shape, drawing: Drawing) -> Ne
     )
 
 
-def _spelled(network: Sequential, layout: Layout) -> tuple[float, int]:
-    """The bytes that all formulas take, and how many ranges they name."""
-    size, ranges = 0.0, 0
-    for stage in layout.stages:
-        for item in stage_formulas(network, stage, layout.placed, layout.drawing):
-            # The last cell's is as long as any.
-            text = formula_text(item.formula, item.grid.height - 1, item.grid.width - 1)
-            ranges += item.grid.size * text.count(":")
-            each = _BYTES_PER_FORMULA + _BYTES_PER_CHARACTER * len(text)
-            size += item.grid.size * (_BYTES_PER_SHARED if can_share(item) else each)
-    return size, ranges
+def _longest(item: CellFormulas) -> str:
+    """The formula of the last cell, which is as long as any."""
+    return formula_text(item.formula, item.grid.height - 1, item.grid.width - 1)
+
+
+def _spelled(item: CellFormulas) -> float:
+    """The bytes of some formulas, without their cached values."""
+    if can_share(item):
+        return _BYTES_PER_SHARED * item.grid.size
+    return item.grid.size * (_BYTES_PER_FORMULA + _BYTES_PER_CHARACTER * len(_longest(item)))
+
+
+def digits_size(values: Array) -> float:
+    """The bytes of numbers as compressed text, from a sample of them.
+
+    Example:
+        >>> digits_size(np.zeros(1000)) < 100, digits_size(np.pi * np.arange(1000)) > 7000
+        (True, True)
+    """
+    flat = np.ravel(values)
+    sample = flat[:: -(-flat.size // _SAMPLE)]
+    text = "\n".join(map(repr, sample.tolist()))
+    return len(zlib.compress(text.encode())) * flat.size / sample.size
 
 
 def _about(number: float) -> str:

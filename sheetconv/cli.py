@@ -187,13 +187,13 @@ def summary(template: str) -> None:
     from .summary import summarize
 
     loaded = load_template_or_model(template)
-    networks = [(item.network, item.image.shape, item.drawing) for item in loaded.networks]
+    networks = [(item.network, item.image, item.drawing) for item in loaded.networks]
     click.echo(f"{loaded.title}: {loaded.description}" if loaded.description else loaded.title)
     for line in budget(networks).lines():
         click.echo(line)
-    for network, shape, drawing in networks:
+    for network, image, drawing in networks:
         click.echo(f"\n{drawing.worksheet}:")
-        for line in summarize(network, shape).lines():
+        for line in summarize(network, image.shape).lines():
             click.echo(line)
 
 

@@ -66,6 +66,28 @@ def stage_error_bounds(
     return {f"{stage.name}.{name}": value for name, value in bounds.items()}
 
 
+def known_tensors(
+    network: Sequential, layout: Layout, images: Array, seed: int
+) -> dict[str, Array]:
+    """The tensors that are given and not computed, by their full names.
+
+    Args:
+        network: the layers.
+        layout: how they are drawn.
+        images: with the batch first.
+        seed: of the random ones.
+    """
+    tensors = {"input": images, **network.state_dict()}
+    for name, noise in network.draw_noise(images.shape[1:], seed, len(images)).items():
+        for key, value in noise.items():
+            full = f"{name}.{key}"
+            # Behind Flatten it stands on planes, as what it meets.
+            tensors[full] = value.reshape(layout.placed[full].shape)
+    for name, layer in network:
+        tensors |= {f"{name}.{key}": value for key, value in layer.settings().items()}
+    return tensors
+
+
 def evaluate(network: Sequential, layout: Layout, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """Every computed tensor of a network, from end to end.
 

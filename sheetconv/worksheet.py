@@ -13,7 +13,7 @@ from .arranging import lay_out
 from .cells import MAX_TEXT, Grid, Range, parse_cell, parse_range
 from .drawing import Drawing, Style
 from .errors import LayoutError, ShapeError
-from .evaluate import evaluate
+from .evaluate import evaluate, known_tensors
 from .formulas import can_share
 from .layers.base import Array
 from .layout import (
@@ -62,14 +62,7 @@ class PreparedSheet:
         batch, shape = len(image), image.shape[1:]
         signed = bool((image < 0).any())
         self.layout = lay_out(sheet.network, shape, sheet.drawing, batch=batch, signed_input=signed)
-        tensors = {"input": image, **sheet.network.state_dict()}
-        for name, noise in sheet.network.draw_noise(shape, seed, batch).items():
-            for key, value in noise.items():
-                full = f"{name}.{key}"
-                # Behind Flatten it stands on planes, as what it meets.
-                tensors[full] = value.reshape(self.layout.placed[full].shape)
-        for name, layer in sheet.network:
-            tensors |= {f"{name}.{key}": value for key, value in layer.settings().items()}
+        tensors = known_tensors(sheet.network, self.layout, image, seed)
         self._check(tensors)
         with np.errstate(over="ignore", invalid="ignore"):
             self.values = tensors | evaluate(sheet.network, self.layout, tensors)

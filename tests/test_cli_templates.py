@@ -70,7 +70,7 @@ def test_summary_of_conv_example(tmp_path: Path) -> None:
         "conv-example: fast.ai's conv-example.xlsx: two convolutions, max-pool and a dense layer, "
         "with and without dropout.",
         "Workbook: 9,336 formula cells and 2,301 number cells",
-        "  file size about 200,000 bytes",
+        "  file size about 150,000 bytes",
         "  recalculation about 0.03 s in IronCalc, 0.06 s in LibreOffice",
         "  conv-example (dropout): one worksheet, 65 rows x 243 columns (as asked)",
         "  conv-example: one worksheet, 57 rows x 144 columns (as asked)",
