@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .layers.tanh import Tanh
     from .network import Sequential
     from .pixels import Pixels
+    from .summary import summarize
     from .template import load_template
     from .weights import load_weights
     from .workbook import build
@@ -65,6 +66,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "load_template",
     "load_weights",
     "read",
+    "summarize",
 ]
 
 # Loaded when they are first used: the command line and pytest start with this package
@@ -96,6 +98,7 @@ _MODULES = {
     "from_torch": "interchange.torch_modules",
     "load_image": "images",
     "load_template": "template",
+    "summarize": "summary",
     "load_weights": "weights",
     "read": "contents",
 }
