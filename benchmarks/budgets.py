@@ -1,8 +1,8 @@
 """Budgets held against the workbooks that they are for: bytes of the file, seconds to recalculate.
 
-Prints, for a dozen networks in both formula styles, estimate / measurement; and at the end
-the constants of `sheetconv/budget.py` that fit these measurements best (bytes only: seconds
-are rounded by hand).
+Prints, for a dozen networks and two images in both formula styles, estimate / measurement;
+and at the end the constants of bytes that fit these measurements best. Those that
+`sheetconv/budget.py` has were fitted to templates, too, and seconds are rounded by hand.
 
     python benchmarks/budgets.py [--engines ironcalc,libreoffice]
 """
@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,13 @@ def networks() -> Iterator[tuple[str, sc.Sequential, tuple[int, ...]]]:
     yield "large", large, (1, 252, 252)
 
 
+def images(shape: tuple[int, ...]) -> list[np.ndarray]:
+    """One of doubles with all their digits, and one that is mostly blank, in 256 greys."""
+    rng = np.random.default_rng(0)
+    greys = rng.integers(256, size=shape) / 255
+    return [rng.random(shape), np.where(rng.random(shape) < 0.2, greys, 0.0)]
+
+
 def features(network: sc.Sequential, image: np.ndarray, built: BuiltWorkbook) -> list[float]:
     """What the bytes of a file are a sum of: the names are those that `main` prints."""
     (layout,) = built.layouts
@@ -111,9 +118,8 @@ def main() -> None:
     print("".join(f" {name:>12} {'estimate':>8}" for name in engines))
     rows, sizes = [], []
     for name, network, shape in networks():
-        for style in ("sumproduct", "array"):
+        for style, image in product(("sumproduct", "array"), images(shape)):
             drawing = sc.Drawing(formulas=style)
-            image = np.random.default_rng(0).random(shape)
             expected = budget([(network, image, drawing)])
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "x.xlsx"

@@ -2,7 +2,7 @@
 
 Cells are counted exactly. The size of the file and the seconds are estimates, with constants
 fitted by `benchmarks/budgets.py` on two cores (x86-64, Linux, Python 3.11) with IronCalc 0.9.1
-and LibreOffice 7.4. The size was met within 25%: most of it are digits, of which a sample is
+and LibreOffice 7.4. The size was met within 25%: most of it is digits, of which a sample is
 compressed here. Seconds from a hundredth on were met within a factor of three; other machines
 differ.
 """
