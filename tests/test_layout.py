@@ -156,7 +156,8 @@ def cases(draw: st.DrawFn) -> Case:
             # Fresh ones would hide which number goes where, and centre planes on kinks.
             for key, value in network.params[name].items():
                 network.params[name][key] = rng.normal(size=value.shape)
-            network.buffers[name] |= layer.probe_settings(rng)
+            probed = layer.probe_settings(rng)
+            network.buffers[name] = {key: probed[key] for key in network.buffers[name]}
     fuse = draw(st.booleans())
     stages = stages_of(network, input_shape, fuse)
     # Not every layer can read a plane that is spread over rows and columns.

@@ -99,6 +99,30 @@ def test_a_wrong_statistic_is_named(tmp_path: Path, tensor: str, content: str) -
     assert {item.cell for item in sc.check(path).wrong} == {cell}
 
 
+@pytest.mark.parametrize("name", ["running_mean", "running_var", "weight", "bias"])
+def test_a_number_of_another_channel_is_found_though_all_are_the_same(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "a.xlsx"
+    layout = sc.build(network(sc.BatchNorm2d(2)), path, image=images()).layouts[0]
+    own, others = (grid.bounds.absolute for grid in layout.placed[f"norm.{name}"].grids)
+    # Not the first: others share its formula.
+    cell = layout.placed["norm.out"].grids[0].cell(1, 1)
+    wrong = formula_of(path, "network", cell.a1).replace(own, others)
+    assert others in wrong
+    spliced(path, "network", cell.a1, wrong)
+    assert {item.cell for item in sc.check(path).wrong} == {cell}
+
+
+def test_an_eps_that_is_typed_into_a_formula_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    layout = sc.build(network(BATCH), path, image=images()).layouts[0]
+    cell = layout.placed["norm.out"].grids[0].cell(1, 1)
+    (eps,) = (grid.bounds.absolute for grid in layout.placed["norm.eps"].grids)
+    spliced(path, "network", cell.a1, formula_of(path, "network", cell.a1).replace(eps, "0.00001"))
+    assert {item.cell for item in sc.check(path).wrong} == {cell}
+
+
 @pytest.mark.parametrize("norm", [BATCH, sc.InstanceNorm2d(2)], ids=["batch", "instance"])
 @pytest.mark.parametrize("eps", [1e-12, 1e-5, 1e6])
 @pytest.mark.parametrize(

@@ -70,12 +70,12 @@ class Normalization2d(Layer):
         return {"eps": np.array(self.eps)}
 
     def probe_settings(self, rng: np.random.Generator) -> dict[str, Array]:
-        if not self.track_running_stats:
-            return {}
-        return {
-            "running_mean": rng.normal(size=self.num_features),
-            "running_var": rng.uniform(0.5, 1.5, self.num_features),
-        }
+        """Another eps too: one near 0 shows nothing of the cell that holds it."""
+        drawn = {"eps": rng.uniform(0.1, 1.0, ())}
+        if self.track_running_stats:
+            drawn["running_mean"] = rng.normal(size=self.num_features)
+            drawn["running_var"] = rng.uniform(0.5, 1.5, self.num_features)
+        return drawn
 
     @property
     def _axes(self) -> tuple[int, ...]:
