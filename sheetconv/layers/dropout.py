@@ -163,9 +163,11 @@ class Dropout(Layer):
         shape, channels = self.output_shape(input_shape), input_shape[:-2]
         drawn: Arrangement = "planes" if len(shape) == 3 else "vector"
         role = Role.NOISE if self.seed is None else Role.SETTING
+        # Above a column there is room for one word.
+        label = "random numbers" if drawn == "planes" else "random"
         return (
             Tensor("p", (), Role.SETTING, "single", "p ="),
-            Tensor("random", shape, role, drawn, "random numbers", batched=True),
+            Tensor("random", shape, role, drawn, label, batched=True),
             Tensor("mask", shape, Role.STEP, drawn, "mask"),
             Tensor("total", channels, Role.STEP, "below", "cells", "0"),
             Tensor("zeros", channels, Role.STEP, "below", "dropped", "0"),
