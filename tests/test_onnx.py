@@ -396,10 +396,13 @@ def test_activations(op: str, attributes: dict[str, Any], layer: object) -> None
         assert_same(made)
 
 
-@pytest.mark.parametrize(("opset", "attributes"), [(11, {}), (11, {"axis": 1}), (13, {})])
-def test_softmax_over_features(opset: int, attributes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("opset", "attributes", "dim"),
+    [(11, {}, 1), (11, {"axis": -1}, -1), (13, {}, -1), (13, {"axis": 1}, 1)],
+)
+def test_softmax_over_features(opset: int, attributes: dict[str, Any], dim: int) -> None:
     made = model(node("Softmax", **attributes), shape=("N", 5), opset=opset)
-    assert list(from_onnx(made).layers.values()) == [Softmax()]
+    assert list(from_onnx(made).layers.values()) == [Softmax(dim)]
     if opset >= 13:
         assert_same(made)
 
@@ -792,6 +795,16 @@ def test_a_number_beyond_float32_is_refused(tmp_path: Path) -> None:
         network.to_onnx(tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
     network.to_onnx(tmp_path / "a.onnx", dtype="float64")
+
+
+def test_a_model_larger_than_a_file_may_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sheetconv.interchange.onnx_writing.MAX_BYTES", 500)
+    Sequential(ReLU()).to_onnx(tmp_path / "small.onnx", (1, 2, 2))
+    with pytest.raises(ModelError, match="an ONNX file holds at most 500"):
+        Sequential(Linear(100, 1)).to_onnx(tmp_path / "large.onnx")
+    assert [item.name for item in tmp_path.iterdir()] == ["small.onnx"]
 
 
 def test_an_existing_file_stays_without_force(tmp_path: Path) -> None:

@@ -121,6 +121,13 @@ NODES: dict[str, tuple[ModelProto, str]] = {
         model(node("MaxPool", kernel_shape=[2, 2], pads=[1, 0, 0, 1])),
         "it pads left 0, right 1, top 1, bottom 0: expected the same on both sides",
     ),
+    "sides of a vast pool": (
+        model(
+            node("MaxPool", kernel_shape=[2**30, 2**30], pads=[0, 0, 2**30, 2**29]),
+            shape=("N", 1, 2**31, 2**31),
+        ),
+        "bottom 1073741824: expected the same on both sides",
+    ),
     "an ambiguous ceil_mode": (
         model(
             node("MaxPool", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1, auto_pad="VALID"),
@@ -295,6 +302,14 @@ NODES: dict[str, tuple[ModelProto, str]] = {
     "a transpose of the data": (
         model(node("Transpose", perm=[0, 2, 3, 1])),
         "(Transpose, output 'y') is supported where all it reads is constant",
+    ),
+    "a ratio that is no number": (
+        model(node("Dropout", "yes"), tensors={"yes": np.array(True)}),
+        "its ratio holds bool: expected a number",
+    ),
+    "a factor that overflows": (
+        model(node("Gemm", "w", alpha=1e30), tensors={"w": random(5, 4) * 1e300}, shape=("N", 5)),
+        "dense1.weight holds NaN or infinity",
     ),
     "random dropout": (
         model(node("Dropout", "r", "yes"), tensors={"r": np.array(0.5), "yes": np.array(True)}),
@@ -525,7 +540,7 @@ def test_absolute_paths_are_refused_even_into_the_folder(home: Path) -> None:
         ("weights.bin", {"offset": "x"}, "an offset or length that is no number"),
         ("weights.bin", {"length": "280"}, "has 280 bytes from 0 on"),
         ("weights.bin", {"offset": "9" * 30}, "has 288 bytes: expected"),
-        ("weights.bin", {"offset": "9" * 5000}, "an offset or length that is no number"),
+        ("weights.bin", {"offset": "9" * 5000}, "has 5,000 characters"),
     ],
 )
 def test_external_data_that_is_not_there(
@@ -670,6 +685,13 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
             check=False,
         )
         assert "ModelError" in done.stderr.splitlines()[-1]
+
+
+def test_names_are_shown_on_one_line() -> None:
+    made = model(node("Re\nlu", output="a\nb"), node("Relu"))
+    assert r"('Re\nlu', output 'a\nb')" in refused(made)
+    made = model(node("Re" + "l" * 2000 + "u"))
+    assert "'Rellllllllllllllllllllllllllllllllllllll' has 2,003 characters" in refused(made)
 
 
 def test_a_constant_of_text_is_refused() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import save
 from onnx_models import FLOAT, model, node, random
-from test_cli import refused, run
+from test_cli import SMALL, refused, run
 
 from sheetconv import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Softmax, build, check
 from sheetconv.errors import ModelError
@@ -105,3 +107,17 @@ def test_an_input_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
     save(model(node("Relu"), shape=("N", 1, 2**40, 2**40)), tmp_path / "vast.onnx")
     with pytest.raises(ModelError, match="does not fit into memory"):
         template_from_onnx(tmp_path / "vast.onnx")
+
+
+def test_what_takes_long_to_load_is_loaded_when_it_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    script = (
+        "import sys, sheetconv, sheetconv.cli\n"
+        "sheetconv.from_onnx, sheetconv.from_torch\n"
+        "sheetconv.cli.cli.main(['build', 'small.toml'], standalone_mode=False)\n"
+        "print(sorted({'onnx', 'torch', 'google.protobuf'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

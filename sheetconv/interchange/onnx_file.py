@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # What protobuf takes, and far more than a workbook can hold.
 MAX_BYTES = 2**31 - 1
 
+_LONGEST_NAME = 1000
+
 # Types of numbers by the field that holds them when they are not raw bytes.
 _FIELDS = {
     "FLOAT": "float_data",
@@ -93,10 +95,12 @@ def text(value: str | bytes) -> str:
     """A text of a model; protobuf gives bytes where it is not UTF-8.
 
     Raises:
-        ModelError: it is not.
+        ModelError: it is not, or longer than any name.
     """
     if isinstance(value, bytes):
         raise ModelError(f"the name {value[:40]!r} is no text: the model is damaged")
+    if len(value) > _LONGEST_NAME:
+        raise ModelError(f"a name that begins {value[:40]!r} has {len(value):,} characters")
     return value
 
 
@@ -114,7 +118,7 @@ def tensor_values(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
     from onnx import TensorProto, numpy_helper
     from onnx.helper import tensor_dtype_to_np_dtype
 
-    where = f"tensor {tensor.name!r}"
+    where = f"tensor {text(tensor.name)!r}"
     kinds = TensorProto.DataType
     kind = kinds.Name(tensor.data_type) if tensor.data_type in kinds.values() else ""
     if kind not in _FIELDS:
@@ -128,7 +132,7 @@ def tensor_values(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
     wanted = prod(dims) * dtype.itemsize
     if tensor.data_location == TensorProto.EXTERNAL:
         raw = _external(tensor, folder, wanted, where)
-        return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype).reshape(dims)
+        return _plain(np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype).reshape(dims))
     if tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
     else:
@@ -136,9 +140,14 @@ def tensor_values(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
     if held != wanted:
         raise ModelError(f"{where} of shape {dims} holds {held:,} bytes: expected {wanted:,}")
     try:
-        return np.asarray(numpy_helper.to_array(tensor))
+        return _plain(np.asarray(numpy_helper.to_array(tensor)))
     except (ValueError, OverflowError, TypeError):
         raise ModelError(f"{where} of shape {dims} is damaged") from None
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers of a type that NumPy has: bfloat16 is a part of float32."""
+    return values if values.dtype.kind in "biuf" else values.astype(np.float32)
 
 
 def _external(tensor: TensorProto, folder: Path | None, wanted: int, where: str) -> bytes:

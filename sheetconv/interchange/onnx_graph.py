@@ -222,7 +222,8 @@ def _check(nodes: Iterable[NodeProto], model: ModelProto) -> None:
 
 def _operator(proto: NodeProto) -> str:
     op = text(proto.op_type)
-    return op if proto.domain in _OWN_DOMAINS else f"{text(proto.domain)}.{op}"
+    op = op if proto.domain in _OWN_DOMAINS else f"{text(proto.domain)}.{op}"
+    return op if op.isprintable() else repr(op)
 
 
 def _node(proto: NodeProto) -> Node:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import ModelError
 from ..formulas import Shape
 from ..network import Sequential
@@ -100,7 +102,9 @@ def _network(
     _refuse_unknown(graph.nodes)
     batch, shape = _input_shape(graph, input_shape)
     chain = Chain(shape)
-    _walk(graph, chain, batch)
+    # What overflows is infinite, and refused with the parameters.
+    with np.errstate(all="ignore"):
+        _walk(graph, chain, batch)
     return OnnxNetwork(chain.network(), shape)
 
 

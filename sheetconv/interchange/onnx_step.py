@@ -71,6 +71,8 @@ class Step:
         value = self.constant(position, what)
         if value.size != 1:
             raise self.error(f"its {what} has the shape {value.shape}: expected one number")
+        if value.dtype.kind not in "fiu":
+            raise self.error(f"its {what} holds {value.dtype}: expected a number")
         return decimal(value.reshape(-1)[0])
 
     def wholes(self, name: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:

@@ -138,7 +138,7 @@ def softmax(step: Step) -> None:
     axis = step.whole("axis", -1 if step.opset >= 13 else 1)
     if axis not in (1, -1):
         raise step.error(f"axis is {axis}: expected 1 or -1, the features")
-    step.add("Softmax")
+    step.add("Softmax", dim=axis)
 
 
 def relu(step: Step) -> None:

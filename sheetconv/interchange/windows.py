@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-# Windows are compared unit by unit as far as a worksheet could draw them.
-_MOST_UNITS = 2**18
+# Windows are compared unit by unit for each padding, as far as that takes no time.
+_MOST_COMPARISONS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def as_symmetric(
     """
     if all(axis.before == axis.after for axis in axes):
         return (axes[0].before, axes[1].before), axes[0].ceil_mode
-    if any(axis.count * axis.kernel > _MOST_UNITS for axis in axes):
+    if any(axis.count * axis.kernel**2 > _MOST_COMPARISONS for axis in axes):
         return None
     for ceil_mode in (axes[0].ceil_mode, not axes[0].ceil_mode):
         fitting = [_paddings(axis, ceil_mode, padding_counts) for axis in axes]
