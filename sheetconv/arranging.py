@@ -60,6 +60,8 @@ def lay_out(
             "opens nowhere: use smaller images, fewer channels or fewer outputs"
         )
 
+    _check_rows(network, input_shape, drawing, batch)
+
     def laid(per_layer: bool, reason: str) -> tuple[Flow, Layout]:
         flow = Flow(network, input_shape, drawing, batch, signed_input, per_layer)
         return flow, finished(flow, reason)
@@ -91,6 +93,19 @@ def cells_needed(network: Sequential, input_shape: Shape, drawing: Drawing, batc
         for tensor in network.layers[stage.name].tensors(stage.input_shape):
             cells += prod(tensor.shape) * (batch if tensor.batched else 1)
     return cells
+
+
+def _check_rows(network: Sequential, input_shape: Shape, drawing: Drawing, batch: int) -> None:
+    """Refuse planes that no worksheet holds below each other, before they are laid out."""
+    for stage in stages_of(network, input_shape, drawing.fuse):
+        for tensor in network.layers[stage.name].tensors(stage.input_shape):
+            rows = prod(tensor.shape[:-1]) * (batch if tensor.batched else 1)
+            if tensor.arrangement == "planes" and rows > MAX_ROWS:
+                raise LayoutError(
+                    f"layer {stage.name}: the planes of {tensor.name}, of shape {tensor.shape}, "
+                    f"for {batch:,} images need {rows:,} rows, and a worksheet has {MAX_ROWS:,}: "
+                    "use smaller images, fewer channels or fewer images"
+                )
 
 
 def _beyond(layout: Layout) -> tuple[int, int] | None:

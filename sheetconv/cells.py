@@ -13,12 +13,14 @@ from functools import lru_cache
 
 from .errors import LayoutError
 
-#: Limits of an .xlsx worksheet, of one formula and of the text in one cell.
+#: Limits of an .xlsx worksheet, of one formula, of the text in one cell, of a
+#: worksheet's name and of a number format.
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 MAX_FORMULA = 8_192
 MAX_TEXT = 32_767
 MAX_SHEET_NAME = 31
+MAX_NUMBER_FORMAT = 255
 
 # Excel takes no []:*?/\\ in a name; IronCalc cannot load a book with ! in one.
 _FORBIDDEN_IN_SHEET_NAMES = set("[]:*?/\\!")
@@ -75,12 +77,47 @@ def quote_sheet(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
+def text_length(text: str) -> int:
+    r"""The characters of a text as Excel counts them: two for an emoji.
+
+    Example:
+        >>> text_length("7\N{DEGREE SIGN}"), text_length("\N{GRINNING FACE}")
+        (2, 2)
+    """
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def check_text(text: str, where: str) -> None:
+    """Raise `LayoutError` unless a workbook can hold `text`.
+
+    Args:
+        text: what a cell or a property is to say.
+        where: its place, for the error.
+    """
+    if (length := text_length(text)) > MAX_TEXT:
+        raise LayoutError(
+            f"{where} has {length:,} characters, and a cell takes {MAX_TEXT:,}: shorten it"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise LayoutError(f"{where} has half a character ({ascii(text)[:40]}): take it out")
+
+
+def check_number_format(text: str) -> None:
+    """Raise `LayoutError` unless a workbook can hold `text` as a number format."""
+    if len(text) > MAX_NUMBER_FORMAT or not text.isprintable():
+        raise LayoutError(
+            f"number format {ascii(text)[:40]} has {len(text)} characters: use at most "
+            f"{MAX_NUMBER_FORMAT}, and no control characters"
+        )
+
+
 def check_sheet_name(name: str) -> None:
     """Raise `LayoutError` unless Excel takes `name` as the name of a worksheet."""
     bad = sorted(_FORBIDDEN_IN_SHEET_NAMES & set(name))
-    if not name or len(name) > MAX_SHEET_NAME:
+    length = text_length(name)
+    if not name or length > MAX_SHEET_NAME:
         raise LayoutError(
-            f"worksheet name {name!r} has {len(name)} characters: use 1 to {MAX_SHEET_NAME}"
+            f"worksheet name {name!r} has {length} characters: use 1 to {MAX_SHEET_NAME}"
         )
     if bad or name[0] == "'" or name[-1] == "'" or not name.isprintable():
         raise LayoutError(

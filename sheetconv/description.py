@@ -32,6 +32,7 @@ from .formulas import Placed, Role, Shape
 from .frames import frame_grids
 from .layers import Layer, layer_from_config
 from .layers.base import Arrangement, Border, Tensor
+from .layers.validation import LARGEST
 from .layout import Layout, stages_of
 from .network import Sequential
 
@@ -137,7 +138,7 @@ def from_rows(rows: Sequence[str], where: str) -> list[Described]:
 
 
 def _whole(text: str) -> int:
-    if len(text) > 12:
+    if len(text) > len(str(LARGEST)):
         raise ValueError(f"{text} is beyond every limit of a worksheet")
     return int(text)
 

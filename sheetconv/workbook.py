@@ -20,6 +20,7 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxWriterException
 
 from . import description
+from .cells import check_text
 from .drawing import Drawing
 from .errors import LayoutError, WorkbookError
 from .files import check_target, written_whole
@@ -113,6 +114,7 @@ def build_workbook(
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
         raise WorkbookError(f"{target}: the name of a workbook ends in .xlsx")
+    check_text(title, "the title")
     check_target(target, force=force)
     if not sheets:
         raise LayoutError("a workbook without a network: give at least one NetworkSheet")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .arranging import lay_out
-from .cells import MAX_TEXT, Grid, Range, parse_cell, parse_range
+from .cells import Grid, Range, check_number_format, check_text, parse_cell, parse_range
 from .drawing import Drawing, Style
 from .errors import LayoutError, ShapeError
 from .evaluate import evaluate, known_tensors
@@ -64,8 +64,14 @@ class PreparedSheet:
         self.layout = lay_out(sheet.network, shape, sheet.drawing, batch=batch, signed_input=signed)
         tensors = known_tensors(sheet.network, self.layout, image, seed)
         self._check(tensors)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.values = tensors | evaluate(sheet.network, self.layout, tensors)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.values = tensors | evaluate(sheet.network, self.layout, tensors)
+        except MemoryError:
+            raise ShapeError(
+                "the network computes more numbers at once than fit into memory: use smaller "
+                "images, kernels or batches"
+            ) from None
         self._check(self.values)
         self.formulas = [
             (stage, item)
@@ -127,6 +133,8 @@ class Looks:
             properties: dict[str, Any] = {}
             for key, value in asdict(style).items():
                 name = {"colour": "font_color", "fill": "bg_color", "number_format": "num_format"}
+                if key == "number_format" and value is not None:
+                    check_number_format(value)
                 if value not in (None, False, "General"):
                     properties[name.get(key, key)] = value
             self._index[style] = self._book.add_format(properties)._get_xf_index()
@@ -170,11 +178,7 @@ def _write_sheet(
     sheet = book.add_worksheet(sheet_looks.name, worksheet_class=CellWorksheet)
     for text in sheet_looks.texts:
         cell = text.cell
-        if len(text.text) > MAX_TEXT:
-            raise LayoutError(
-                f"the text at {cell.a1} has {len(text.text):,} characters, and a cell takes "
-                f"{MAX_TEXT:,}: shorten it"
-            )
+        check_text(text.text, f"the text at {cell.a1}")
         grid = Grid(cell.sheet, cell.row, cell.column, 1, 1)
         index = sheet.str_table._get_shared_string_index(text.text)
         content.bands.append(TextBand(grid, text.text, looks.index(text.style), index))

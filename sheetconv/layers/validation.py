@@ -10,6 +10,10 @@ import numpy as np
 
 from ..errors import ShapeError
 
+#: The largest whole number of a layer: beyond every limit of a worksheet, and one that the
+#: workbook's description holds.
+LARGEST = 10**12 - 1
+
 
 def whole(layer: str, field: str, value: Any, at_least: int) -> int:
     """An integer field, checked.
@@ -21,6 +25,8 @@ def whole(layer: str, field: str, value: Any, at_least: int) -> int:
         raise ShapeError(
             f"{layer}: {field} is {value!r}: expected a whole number of at least {at_least}"
         )
+    if value > LARGEST:
+        raise ShapeError(f"{layer}: {field} is beyond {LARGEST:,}, far more than a worksheet holds")
     return int(value)
 
 
