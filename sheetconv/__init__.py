@@ -7,7 +7,6 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .checking import check
-    from .contents import read
     from .drawing import Drawing
     from .errors import SheetconvError
     from .images import load_image
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from .layers.tanh import Tanh
     from .network import Sequential
     from .pixels import Pixels
+    from .reading import read
     from .summary import summarize
     from .template import load_template
     from .weights import load_weights
@@ -100,7 +100,7 @@ _MODULES = {
     "load_template": "template",
     "summarize": "summary",
     "load_weights": "weights",
-    "read": "contents",
+    "read": "reading",
 }
 
 

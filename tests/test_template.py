@@ -209,7 +209,10 @@ CONV = '{ type = "Conv2d", in_channels = 1, out_channels = 2, kernel_size = [3, 
             "networks[0]: layer dense1: Linear(in_features=8", "shape (2, 2, 2)", "put Flatten",
         ]),
         ("kernel_size = 2 }", "kernel_size = 7 }", ["layer pool: MaxPool2d(kernel_size=7"]),
-        ("out_channels = 2", "out_channels = 1000000000000000", ["fit into memory"]),
+        (
+            "out_channels = 2", "out_channels = 1000000000000000",
+            ["out_channels is beyond 999,999,999,999"],
+        ),
         ('aligned = ["pool"]', 'aligned = "pool"', ["networks[0].drawing.aligned is 'pool'"]),
         ('aligned = ["pool"]', 'aligned = ["pol"]', [
             "networks[0].drawing.aligned: no layer is named 'pol': did you mean pool? Known are "
