@@ -79,13 +79,14 @@ class NetworkContents:
 
     @property
     def noise(self) -> dict[str, dict[str, Array]]:
-        """The random numbers that dropout's cells show, for `network(input, noise)`.
+        """The random numbers and settings that the cells show, for `network(input, noise)`.
 
-        Without them `network` leaves dropout out. Empty where there is none.
+        Settings are numbers such as dropout's p and a normalisation's eps. Without random
+        numbers `network` leaves dropout out. Empty where there is neither.
         """
         found: dict[str, dict[str, Array]] = {}
         for name, placed in self.layout.placed.items():
-            if placed.role is Role.NOISE:
+            if placed.role in (Role.NOISE, Role.SETTING):
                 layer, _, tensor = name.rpartition(".")
                 found.setdefault(layer, {})[tensor] = self.tensors[name]
         return found

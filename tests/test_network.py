@@ -66,7 +66,7 @@ def test_bad_layers_are_refused(make: Callable[[], Sequential], message: str) ->
 def test_repr_is_the_call_that_makes_it() -> None:
     assert repr(Sequential(Conv2d(1, 2, 3), ReLU())) == (
         "Sequential(Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padding=0, "
-        "dilation=1, groups=1, bias=True), ReLU())"
+        "dilation=1, groups=1, bias=True, padding_mode='zeros'), ReLU())"
     )
 
 

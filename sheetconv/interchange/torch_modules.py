@@ -37,7 +37,7 @@ def from_torch(module: nn.Module, input_shape: Sequence[int]) -> Sequential:
         >>> from sheetconv import from_torch
         >>> from_torch(nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(1, 2, 3), nn.ReLU()), (1, 8, 8))
         Sequential(Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padding=1,
-        dilation=1, groups=1, bias=True), ReLU())
+        dilation=1, groups=1, bias=True, padding_mode='zeros'), ReLU())
     """
     try:
         from torch import nn
