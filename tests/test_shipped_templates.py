@@ -90,7 +90,7 @@ def test_a_classifier_knows_its_image_and_is_not_absurdly_sure(name: str) -> Non
     probabilities = output(name)
     assert probabilities.shape == (classes,)
     assert probabilities.sum() == pytest.approx(1.0)
-    assert 0.95 < probabilities[label] < 0.999
+    assert 0.95 < probabilities[label] < 0.99
 
 
 def test_all_four_shapes_are_found_or_missed_rightly() -> None:
@@ -185,7 +185,7 @@ def test_batch_normalisation_leaves_a_faint_digit_faint_and_instance_normalisati
     assert (contrast[2] < 0.7 * contrast[:2]).all()
 
 
-def test_the_header_gives_the_accuracy_that_was_measured() -> None:
+def test_a_trained_network_says_how_good_it_is() -> None:
     for name in (*CLASSIFIERS, "multi-label"):
         text = (templates_folder() / f"{name}.toml").read_text(encoding="utf-8")
         shares = [float(share) for share in re.findall(r"(\d\d\.\d\d)%", text)]
