@@ -13,9 +13,10 @@ import pytest
 
 import sheetconv as sc
 from sheetconv import worksheet
+from sheetconv.data_files import load_arrays
 from sheetconv.drawing import Style, Text
 from sheetconv.errors import LayoutError, ShapeError, SheetconvError, TemplateError
-from sheetconv.template import load_arrays, load_template
+from sheetconv.template import load_template
 from sheetconv.workbook import build_workbook
 from sheetconv.worksheet import NetworkSheet
 from sheetconv.xlsx import read_cells
@@ -226,16 +227,16 @@ def array_file(path: Path, description: str, shape: str, data: bytes) -> Path:
 
 def test_the_hostile_arrays_are_spelt_right(tmp_path: Path) -> None:
     path = array_file(tmp_path / "a.npz", "'<f8'", "(1,)", np.array([2.5]).tobytes())
-    assert load_arrays(path)["input"].tolist() == [2.5]
+    assert load_arrays(path, TemplateError)["input"].tolist() == [2.5]
 
 
 @pytest.mark.parametrize(
     ("description", "shape", "says"),
     [
-        ("'|O'", "(1,)", "Object arrays cannot be loaded"),
-        ("'<f8'", "(999999999999999999999999, 2)", "too large|too big"),
-        ("'<f8'", "(9223372036854775807,)", "too big"),
-        ("'<f8'", "(-1,)", "negative dimensions"),
+        ("'|O'", "(1,)", "holds object, expected numbers"),
+        ("'<f8'", "(999999999999999999999999, 2)", "the data ends before"),
+        ("'<f8'", "(9223372036854775807,)", "the data ends before"),
+        ("'<f8'", "(-1,)", "the data ends before"),
         ("'<f8'", "(" * 3000 + ")" * 3000, "Cannot parse header"),
         ("'<f8'", "(" + "1, " * 100 + ")", "dimension"),
         ("[('a', '<f8')]", "(1,)", "expected numbers"),
@@ -247,7 +248,7 @@ def test_hostile_arrays_are_refused_in_one_short_line(
 ) -> None:
     path = array_file(tmp_path / "a.npz", description, shape, b"x" * 8)
     with pytest.raises(TemplateError, match=says) as caught:
-        load_arrays(path)
+        load_arrays(path, TemplateError)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250 + len(str(path))
 
@@ -257,4 +258,4 @@ def test_long_doubles_beyond_doubles_are_infinite_without_a_warning(tmp_path: Pa
         pytest.skip("long doubles are doubles here")
     path = tmp_path / "a.npz"
     np.savez(path, input=np.array([np.finfo(np.longdouble).max]))
-    assert load_arrays(path)["input"].tolist() == [np.inf]
+    assert load_arrays(path, TemplateError)["input"].tolist() == [np.inf]
