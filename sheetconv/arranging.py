@@ -18,9 +18,9 @@ from .overlaps import check_overlaps
 #: recalculate a large worksheet slowly, and nobody finds a plane in it.
 MOST_ON_ONE_SHEET = 300_000
 
-#: No program opens a workbook of more cells than this: at 15 to 30 bytes each it has a
-#: gigabyte or two.
-MOST_CELLS = 2**26
+#: No program opens a workbook of more cells than this, and `sheetconv check` refuses it: at up to
+#: 110 bytes each it unpacks to two gigabytes.
+MOST_CELLS = 2**24
 
 
 def lay_out(

@@ -44,7 +44,7 @@ class NetworkSheet:
     Attributes:
         network: the layers and their parameters.
         image: (height, width) for one channel, (channels, height, width), (features,), or a
-            batch of images: (images, channels, height, width).
+            batch of them: (images, channels, height, width), (images, features).
         drawing: how. Default: `Drawing()`.
     """
 
@@ -58,7 +58,7 @@ class PreparedSheet:
 
     def __init__(self, sheet: NetworkSheet, seed: int) -> None:
         self.sheet = sheet
-        image = _as_batch(sheet.image)
+        image = _as_batch(sheet.image, sheet.network)
         batch, shape = len(image), image.shape[1:]
         signed = bool((image < 0).any())
         self.layout = lay_out(sheet.network, shape, sheet.drawing, batch=batch, signed_input=signed)
@@ -104,19 +104,34 @@ class PreparedSheet:
         )
 
 
-def _as_batch(image: Array) -> Array:
+def _as_batch(image: Array, network: Sequential) -> Array:
     try:
         array = np.asarray(image, dtype=np.float64)
     except (TypeError, ValueError):
         raise ShapeError("the image is not an array of numbers") from None
-    if array.ndim == 2:
-        array = array[np.newaxis]
-    if array.ndim not in (1, 3, 4) or array.size == 0:
+    if array.ndim not in (1, 2, 3, 4) or array.size == 0:
         raise ShapeError(
             f"the image has shape {array.shape}: expected (height, width), (channels, height, "
             "width), or (images, channels, height, width)"
         )
+    if array.ndim == 2:
+        return array if _takes_vectors(network, array) else array[np.newaxis, np.newaxis]
     return array if array.ndim == 4 else array[np.newaxis]
+
+
+def _takes_vectors(network: Sequential, rows: Array) -> bool:
+    """Whether each row is an input of the network, and all of them together are none."""
+    try:
+        network.shapes((1, *rows.shape))
+    except ShapeError:
+        pass
+    else:
+        return False
+    try:
+        network.shapes(rows.shape[1:])
+    except ShapeError:
+        return False
+    return True
 
 
 class Looks:

@@ -41,7 +41,7 @@ def test_the_wheel_holds_templates_and_licences(wheel: Path) -> None:
     assert shipped == {
         f"sheetconv/templates/{path.name}"
         for path in (ROOT / "templates").iterdir()
-        if path.suffix in (".toml", ".npz")
+        if path.suffix in (".toml", ".npz", ".md")
     }
     for name in ("LICENSE", "NOTICE"):
         assert any(entry.endswith(f"licenses/{name}") for entry in names)

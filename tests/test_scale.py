@@ -178,6 +178,16 @@ def test_the_layout_says_why(
 
 def test_what_no_workbook_holds_is_refused_with_the_numbers(tmp_path: Path) -> None:
     network = sc.Sequential(sc.ReLU())
-    with pytest.raises(sc.SheetconvError, match=r"needs 100,000,000 cells.*more than 67,108,864"):
+    with pytest.raises(sc.SheetconvError, match=r"needs 100,000,000 cells.*more than 16,777,216"):
         sc.build(network, tmp_path / "a.xlsx", image=np.zeros((2, 5_000, 5_000)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_of_vectors_is_told_from_a_plane(tmp_path: Path) -> None:
+    dense = sc.Sequential(sc.Linear(4, 2), sc.ReLU())
+    rows = picture(3, 4)
+    built = sc.build(dense, tmp_path / "vectors.xlsx", image=rows)
+    assert sc.check(built.path).ok
+    np.testing.assert_array_equal(sc.read(built.path).output, dense(rows))
+    plane = sc.build(sc.Sequential(sc.Flatten(), sc.Linear(12, 2)), tmp_path / "p.xlsx", image=rows)
+    assert plane.layouts[0].batch == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ import pytest
 
 from sheetconv import Conv2d, Dropout, MaxPool2d, Pixels, ReLU, load_template
 from sheetconv.data_files import load_arrays
-from sheetconv.drawing import Columns, Fill, Style, Text
+from sheetconv.drawing import Columns, Drawing, Fill, Style, Text
 from sheetconv.errors import SheetconvError, TemplateError
-from sheetconv.template import template_names
+from sheetconv.layers import LAYERS
+from sheetconv.template import template_names, templates_folder
 
 GOOD = """\
 format = 1
@@ -520,3 +523,35 @@ def test_whole_numbers_and_flags_become_doubles(tmp_path: Path) -> None:
         "a": [0, 1, 2], "b": [1], "c": [0.5],
     }  # fmt: skip
     assert {value.dtype for value in arrays.values()} == {np.dtype(np.float64)}
+
+
+# --- The documentation
+
+
+def documented() -> str:
+    return (templates_folder() / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_and_its_fields_are_documented(name: str) -> None:
+    rows = [line for line in documented().splitlines() if line.startswith("| `")]
+    number = next(n for n, row in enumerate(rows) if f"`{name}`" in row.split("|")[1])
+    # "The same fields" are those of the row above.
+    above = rows[number - 1] if "the same fields" in rows[number] else ""
+    for field in fields(LAYERS[name]):
+        assert f"`{field.name}" in rows[number] + above, field.name
+
+
+def test_every_key_of_a_drawing_is_documented() -> None:
+    text = documented().split("## Drawing")[1]
+    for field in fields(Drawing):
+        if field.name != "worksheet":
+            assert field.name in text, field.name
+
+
+def test_the_documentation_s_template_loads(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", documented(), re.DOTALL)
+    path = tmp_path / "documented.toml"
+    path.write_text(text, encoding="utf-8")
+    (network,) = load_template(path).networks
+    assert network.drawing.worksheet == "small"
