@@ -104,6 +104,14 @@ NODES: dict[str, tuple[ModelProto, str]] = {
         model(node("Conv", "w"), tensors={"w": W * np.nan}),
         "conv1.weight holds NaN or infinity",
     ),
+    "a product with a weight of three dimensions": (
+        model(node("Gemm", "w"), tensors={"w": random(5, 4, 1)}, shape=("N", 5)),
+        "its weight has the shape (5, 4, 1): expected two dimensions",
+    ),
+    "a bias that does not broadcast": (
+        model(node("Gemm", "w", "c"), tensors={"w": random(5, 4), "c": random(3)}, shape=("N", 5)),
+        "its constant has the shape (3,)",
+    ),
     "a weight that is the input": (
         model(helper.make_node("MatMul", ["x", "x"], ["y"]), shape=("N", 4)),
         "tensor 'x' is read 2 times",
@@ -138,6 +146,14 @@ NODES: dict[str, tuple[ModelProto, str]] = {
     "a pool that pads too much": (
         model(node("MaxPool", kernel_shape=[2, 2], pads=[2, 2, 2, 2])),
         "padding is 2: expected at most half of kernel_size",
+    ),
+    "zeros where the last windows of a mean begin": (
+        model(
+            node("Pad", "p"),
+            node("AveragePool", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+            tensors={"p": np.array([0, 0, 0, 0, 0, 0, 1, 2])},
+        ),
+        "its last windows lie in the padding of node '' (Pad, output 't0') alone",
     ),
     "a dilated mean": (
         model(node("AveragePool", kernel_shape=[2, 2], dilations=[2, 1])),
@@ -183,6 +199,17 @@ NODES: dict[str, tuple[ModelProto, str]] = {
             tensors={"w": W, "p": np.array([0, 0, 1, 1] * 2), "v": np.array(1.0)},
         ),
         "it pads with 1.0: expected 0",
+    ),
+    "a padding without pads": (
+        model(node("Pad", mode="constant"), node("Conv", "w"), tensors={"w": W}, opset=10),
+        "(Pad, output 't0'): ",
+    ),
+    "a padding with two values": (
+        model(
+            node("Pad", "p", "v"), node("Conv", "w"),
+            tensors={"w": W, "p": np.array([0, 0, 1, 1] * 2), "v": np.zeros(2)},
+        ),
+        "its value has the shape (2,): expected one number",
     ),
     "a padding of too few numbers": (
         model(node("Pad", "p"), node("Conv", "w"), tensors={"w": W, "p": np.array([1, 1])}),
@@ -337,6 +364,36 @@ NODES: dict[str, tuple[ModelProto, str]] = {
         ),
         "(Concat, output 'w'): this computation with constants is not supported",
     ),
+    "a constant cut with too many numbers": (
+        model(
+            helper.make_node("Slice", ["v", "one", "two"], ["w"]),
+            helper.make_node("MatMul", ["x", "w"], ["y"]),
+            tensors={"v": random(2, 4), "one": np.array([1]), "two": np.array([2, 2])},
+            shape=("N", 2),
+        ),
+        "(Slice, output 'w'): this computation with constants is not supported",
+    ),
+    "the shape of what comes later": (
+        model(
+            helper.make_node("Relu", ["x"], ["r"]),
+            helper.make_node("Shape", ["y"], ["s"]),
+            helper.make_node("Reshape", ["r", "s"], ["y"]),
+        ),
+        "its shape, tensor 's', is not a constant of the model",
+    ),
+    "a shape of what is not followed": (
+        model(
+            helper.make_node("Shape", ["c"], ["s"]),
+            helper.make_node("Concat", ["s", "s"], ["t"], axis=0),
+            helper.make_node("Reshape", ["x", "t"], ["y"]),
+            tensors={"c": np.ones(3)},
+        ),
+        "its shape, tensor 't', is not a constant of the model",
+    ),
+    "a convolution without its kernel": (
+        model(node("MaxPool")),
+        "(MaxPool, output 'y'): ",
+    ),
     "integers from the size of the batch": (
         model(
             helper.make_node("Shape", ["x"], ["s"]),
@@ -391,6 +448,11 @@ def test_initialisers_may_be_listed_as_inputs() -> None:
         (lambda made: made.ClearField("opset_import"), "does not say which opset of ONNX"),
         (lambda made: setattr(made.opset_import[0], "version", 6), "uses opset 6: opsets 7 to"),
         (lambda made: setattr(made.opset_import[0], "version", 9999), "uses opset 9999"),
+        (lambda made: made.graph.node[0].attribute.add(name="a"), "(Relu, output 't0'): "),
+        (
+            lambda made: made.graph.node[0].attribute.add(name="a", ref_attr_name="b"),
+            "attribute 'a' is damaged",
+        ),
         (lambda made: made.ClearField("graph"), "the model has no nodes"),
         (lambda made: made.graph.node[1].output.__setitem__(0, "t0"), "tensor 't0' is made twice"),
         (lambda made: made.graph.node[0].output.__setitem__(0, "x"), "tensor 'x' is made twice"),
@@ -406,6 +468,14 @@ def test_damaged_graphs(change: Callable[[ModelProto], None], says: str) -> None
     from_onnx(made)
     change(made)
     assert says in refused(made)
+
+
+def test_other_domains_may_be_there() -> None:
+    made = model(node("Relu"))
+    (own,) = made.opset_import
+    del made.opset_import[:]
+    made.opset_import.extend([helper.make_opsetid("com.example", 1), own])
+    assert list(from_onnx(made).layers) == ["relu1"]
 
 
 def test_a_circle_is_no_chain() -> None:

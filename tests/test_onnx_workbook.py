@@ -72,6 +72,10 @@ def test_a_model_made_elsewhere_becomes_a_workbook_that_is_right(tmp_path: Path)
     assert check(path).ok
 
 
+def test_templates_are_what_they_were() -> None:
+    assert load_template_or_model("conv-example").name == "conv-example"
+
+
 @pytest.mark.parametrize("name", ["A1", "x" * 32, "a[b]", "history"])
 def test_names_that_excel_refuses_are_replaced(small: Path, name: str) -> None:
     path = small.rename(small.with_name(f"{name}.onnx"))

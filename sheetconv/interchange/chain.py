@@ -90,8 +90,6 @@ class Chain:
                 f"{self.padding.where} stands before {where}: padding is taken over where a "
                 "convolution follows"
             )
-        if kind not in LAYERS:
-            raise ModelError(f"{where}: sheetconv has no layer {kind}")
         try:
             layer = LAYERS[kind](**config)
             shape = layer.output_shape(self.shape)
@@ -105,14 +103,6 @@ class Chain:
         """Append Flatten where there are planes; a vector is flat already."""
         if len(self.shape) == 3:
             self.add(where, "Flatten", name=name)
-
-    def add_dropout(self, where: str, p: float, name: str = "") -> None:
-        """Append Dropout on planes; on a vector, where sheetconv draws none, leave it out.
-
-        Dropout is the identity when a network is used.
-        """
-        if len(self.shape) == 3:
-            self.add(where, "Dropout", name=name, p=p)
 
     def pad(self, padding: Padding) -> None:
         """Hold a padding back for the layer that follows.

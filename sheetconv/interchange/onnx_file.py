@@ -139,10 +139,7 @@ def tensor_values(tensor: TensorProto, folder: Path | None) -> NDArray[Any]:
         held = len(getattr(tensor, _FIELDS[kind])) * dtype.itemsize
     if held != wanted:
         raise ModelError(f"{where} of shape {dims} holds {held:,} bytes: expected {wanted:,}")
-    try:
-        return _plain(np.asarray(numpy_helper.to_array(tensor)))
-    except (ValueError, OverflowError, TypeError):
-        raise ModelError(f"{where} of shape {dims} is damaged") from None
+    return _plain(np.asarray(numpy_helper.to_array(tensor)))
 
 
 def _plain(values: NDArray[Any]) -> NDArray[Any]:

@@ -46,8 +46,7 @@ def from_onnx(
 ) -> Sequential:
     """The network of an ONNX model.
 
-    The model has to be a chain of supported operators. Its weights become float64. Dropout
-    is left out on vectors, where it is the identity when a network is used.
+    The model has to be a chain of supported operators. Its weights become float64.
 
     Args:
         model: the path of an .onnx file, or an `onnx.ModelProto`.
@@ -147,10 +146,12 @@ def _input_shape(graph: Graph, given: Sequence[int] | None) -> tuple[int | None,
 
 
 def _walk(graph: Graph, chain: Chain, batch: int | None) -> None:
-    """Follow the data from the input to the output."""
-    data, seen = graph.source, set()
+    """Follow the data from the input to the output.
+
+    Each tensor has one maker and the input has none, so that no circle leads back.
+    """
+    data = graph.source
     while data != graph.target:
-        seen.add(data)
         graph.shapes[data] = (BATCH if batch is None else batch, *chain.shape)
         node = _next(graph, data)
         if node.op not in READERS:
@@ -160,8 +161,6 @@ def _walk(graph: Graph, chain: Chain, batch: int | None) -> None:
         for other in others:
             if other and (graph.readers(other) or other == graph.target):
                 raise ModelError(f"{node}: its output {other!r} is used: expected the first only")
-        if data in seen:
-            raise ModelError(f"{node} leads back to itself: the model is damaged")
 
 
 def _next(graph: Graph, data: str) -> Node:

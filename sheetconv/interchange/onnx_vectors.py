@@ -167,14 +167,14 @@ def gelu(step: Step) -> None:
 
 
 def dropout(step: Step) -> None:
-    """Dropout, which is the identity when a network is used."""
+    """Dropout, which only training and a workbook's random cells turn on."""
     if step.has(2) and step.constant(2, "training_mode").any():
         raise step.error("it drops at random: export the model in eval mode")
     if step.opset < 12:
         p = step.number("ratio", 0.5)
     else:
         p = step.scalar(1, "ratio") if step.has(1) else 0.5
-    step.chain.add_dropout(step.where, p, step.name)
+    step.add("Dropout", p=p)
 
 
 def identity(step: Step) -> None:

@@ -219,7 +219,6 @@ def _batch_norm(writing: Writing, name: str, layer: Any, params: dict[str, Array
         raise ModelError(
             f"layer {name}: a BatchNorm2d without running statistics has no counterpart in ONNX"
         )
-    momentum = {} if layer.momentum is None else {"momentum": 1.0 - layer.momentum}
     writing.node(
         "BatchNormalization",
         name,
@@ -227,7 +226,7 @@ def _batch_norm(writing: Writing, name: str, layer: Any, params: dict[str, Array
         writing.numbers(f"{name}.running_mean", params["running_mean"]),
         writing.numbers(f"{name}.running_var", params["running_var"]),
         epsilon=layer.eps,
-        **momentum,
+        momentum=1.0 - (0.1 if layer.momentum is None else layer.momentum),
     )
 
 

@@ -21,8 +21,8 @@ def from_torch(module: nn.Module, input_shape: Sequence[int]) -> Sequential:
 
     Nested `nn.Sequential`s become one chain; padding modules are taken into the convolution
     that follows. Weights are copied, as float64. Layers keep the names of their modules
-    where these are identifiers. Dropout and normalisation become what they are in `eval`
-    mode; Dropout is left out on vectors.
+    where these are identifiers. Normalisation becomes what it is in `eval` mode, with running
+    statistics where the module has them.
 
     Args:
         module: an `nn.Sequential` of supported modules, or one of them.
@@ -35,9 +35,9 @@ def from_torch(module: nn.Module, input_shape: Sequence[int]) -> Sequential:
     Example:
         >>> from torch import nn
         >>> from sheetconv import from_torch
-        >>> from_torch(nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(1, 2, 3), nn.ReLU()), (1, 8, 8))
-        Sequential(Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padding=1,
-        dilation=1, groups=1, bias=True, padding_mode='zeros'), ReLU())
+        >>> module = nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(1, 2, 3), nn.ReLU())
+        >>> from_torch(module, (1, 8, 8)).layers["conv1"].padding
+        1
     """
     try:
         from torch import nn
@@ -178,10 +178,6 @@ def _norm(chain: Chain, where: str, name: str, module: Any) -> None:
     )
 
 
-def _dropout(chain: Chain, where: str, name: str, module: nn.Dropout) -> None:
-    chain.add_dropout(where, module.p, name)
-
-
 def _flatten(chain: Chain, where: str, name: str, module: nn.Flatten) -> None:
     rank = len(chain.shape) + 1
     if (module.start_dim, module.end_dim % rank) != (1, rank - 1):
@@ -212,7 +208,7 @@ _READERS: dict[str, _Reader] = {
     "BatchNorm2d": _norm,
     "CircularPad2d": _pad("circular"),
     "Conv2d": _conv,
-    "Dropout": _dropout,
+    "Dropout": _plain("p"),
     "Flatten": _flatten,
     "GELU": _plain("approximate"),
     "Identity": _identity,
