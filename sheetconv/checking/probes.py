@@ -6,9 +6,10 @@ every stage by itself: the tensor that it reads is overwritten with random numbe
 made of formulas or not. As a stage that is overwritten cannot be tested, each probe runs
 in two rounds, in which every other stage is.
 
-Random numbers come in pairs of probes, the second with the sign of every sum turned, so
-that each rectifier is seen on both sides. Where a unit shows only the largest of what it
-reads, the units of its window are the largest in turn.
+The second probe is the first with the sign of every sum turned, so that each rectifier is
+seen on both sides. Where a unit shows only the largest of what it reads, the units of its
+window are the largest in turn, which takes more probes; the weights are then those of the
+first again, as writing them takes longer than anything else.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def draw(
         probe: its number, from 0; it seeds the random numbers.
         turn: 0 or 1, as for `tested`.
     """
-    pair, turned = divmod(probe, 2)
-    rng = np.random.default_rng(pair)
+    turned = probe == 1
+    rng = np.random.default_rng(0)
     numbers = dict(given)
     for name in given_roles(described, Role.PARAM):
         # Scaled by their number for each output, so that sums stay near 1.
@@ -74,6 +75,7 @@ def draw(
     for name, layer in described.network:
         for key, value in layer.probe_settings(rng).items():
             numbers[f"{name}.{key}"] = value
+    rng = np.random.default_rng(probe // 2)
     for stage in described.layout.stages:
         overwritten = stage.source != "input" and stage in tested(described, turn)
         if stage.source == "input" or overwritten:
