@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from sheetconv import Sequential, from_onnx
+
 FLOAT, DOUBLE = TensorProto.FLOAT, TensorProto.DOUBLE
 
 
@@ -79,3 +81,26 @@ def by_runtime(made: ModelProto | str, x: NDArray[np.float64]) -> NDArray[np.flo
 
 def random(*shape: int, seed: int = 0) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(size=shape)
+
+
+def input_of(made: ModelProto, batch: int = 2) -> NDArray[np.float64]:
+    shape = [dim.dim_value or batch for dim in made.graph.input[0].type.tensor_type.shape.dim]
+    return random(*shape, seed=2)
+
+
+def assert_same(made: ModelProto, expected: Any = None) -> Sequential:
+    """Our network computes what the reference does, in float64."""
+    network, x = from_onnx(made), input_of(made)
+    if expected is None:
+        expected = by_reference(made, x)
+    np.testing.assert_allclose(network(x), expected, rtol=1e-10, atol=1e-10)
+    return network
+
+
+def assert_same_as_runtime(made: ModelProto) -> Sequential:
+    """Our network computes what onnxruntime does, in float32."""
+    network, x = from_onnx(made), input_of(made).astype(np.float32).astype(np.float64)
+    expected = by_runtime(made, x)
+    assert expected.shape == network(x).shape
+    np.testing.assert_allclose(network(x), expected, rtol=1e-5, atol=1e-5)
+    return network
