@@ -99,9 +99,14 @@ def _scales(flow: Flow, heights: Mapping[str, int]) -> list[ColourScale]:
     for page in flow.pages:
         height = heights.get(page.name, 0)
         for scale, batched in page.scales:
-            for number in range(flow.batch if batched else 1):
-                ranges = [replace(area, row=area.row + number * height) for area in scale.ranges]
-                scales.append(ColourScale(tuple(ranges), scale.colours))
+            # One for all images: a faint image has to look faint beside the others.
+            images = range(flow.batch if batched else 1)
+            ranges = [
+                replace(area, row=area.row + number * height)
+                for number in images
+                for area in scale.ranges
+            ]
+            scales.append(ColourScale(tuple(ranges), scale.colours))
     return scales
 
 

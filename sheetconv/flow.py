@@ -202,9 +202,12 @@ class Flow:
                 self._single(full, tensor)
 
     def _title(self, stage: Stage, layer: Layer) -> str:
+        fused = (self.network.layers[name].title for name in stage.fused)
+        return " + ".join((self._own_title(stage, layer), *fused))
+
+    def _own_title(self, stage: Stage, layer: Layer) -> str:
         number = stage.name.removeprefix(layer.stem)
-        own = f"{layer.title}{number}" if number.isdigit() else stage.name
-        return " + ".join((own, *(self.network.layers[name].title for name in stage.fused)))
+        return f"{layer.title}{number}" if number.isdigit() else stage.name
 
     def _steps(self, stage: Stage) -> tuple[int, int]:
         """Rows and columns between units of a stage's output."""
@@ -430,7 +433,7 @@ class Flow:
         self._text(
             0,
             self.column,
-            f"{self._title(stage, self.network.layers[stage.name])} weights",
+            f"{self._own_title(stage, self.network.layers[stage.name])} weights",
             bold=True,
         )
         self._text(1, self.column, " x ".join(map(str, tensor.shape)))
