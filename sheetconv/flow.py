@@ -30,7 +30,7 @@ from .layout import (
     stages_of,
 )
 from .network import Sequential
-from .pages import page_name
+from .pages import page_names
 
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 GAP = 2  # blank columns between blocks
@@ -137,11 +137,12 @@ class Flow:
         self.moats["input"] = self._moat(0)
         self._planes("input", Tensor("input", shape, Role.INPUT, arrangement), (1, 1), "Input", ())
         self._name_images()
-        for number, stage in enumerate(self.stages):
-            self.moats[stage.out] = self._moat(number + 1)
+        names = self._names_of_pages()
+        for number, stage in enumerate(self.stages, 1):
+            self.moats[stage.out] = self._moat(number)
             self._find_sign(stage)
             if self.per_layer:
-                self.pages.append(Page(page_name(self.drawing.worksheet, stage.name)))
+                self.pages.append(Page(names[number]))
                 self.column = 1
             self._stage(stage)
             if self.per_layer and self.batch > 1:
@@ -149,6 +150,10 @@ class Flow:
                 row = first.row - moat.top * first.row_step - 1
                 column = first.column - moat.left * first.column_step
                 self._text(row, column, FIRST_IMAGE, batched=True)
+
+    def _names_of_pages(self) -> list[str]:
+        layers = [stage.name for stage in self.stages] if self.per_layer else []
+        return page_names(self.drawing.worksheet, layers)
 
     def _name_images(self) -> None:
         first = self.grids["input"][0]

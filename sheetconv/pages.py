@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .cells import MAX_SHEET_NAME, Cell
+from collections.abc import Iterable
+
+from .cells import MAX_SHEET_NAME, Cell, text_length
 from .drawing import Style
 from .errors import LayoutError
 from .layout import SheetText
@@ -11,23 +13,46 @@ _LINK = Style(colour="#0563C1")
 _HEADING = Style(bold=True)
 
 
-def page_name(worksheet: str, layer: str) -> str:
-    """The name of a layer's worksheet: the network's, and the layer's.
+def page_names(worksheet: str, layers: Iterable[str]) -> list[str]:
+    """The names of the worksheets: the network's, and for each layer that with the layer's.
+
+    The network's is cut where both together have more than 31 characters.
+
+    Args:
+        worksheet: the network's, which is the input's.
+        layers: names of the layers that are drawn, in order.
 
     Raises:
-        LayoutError: the layer's name leaves no room.
+        LayoutError: a layer's name leaves no room, or Excel takes two names for one.
 
     Example:
-        >>> page_name("lenet5", "conv1")
-        'lenet5_conv1'
+        >>> page_names("lenet5", ["conv1", "dense1"])
+        ['lenet5', 'lenet5_conv1', 'lenet5_dense1']
     """
-    room = MAX_SHEET_NAME - len(layer) - 1
+    names = {worksheet.lower(): (worksheet, "the input")}
+    for layer in layers:
+        name, whose = _page_name(worksheet, layer), f"layer {layer}"
+        # Excel does not tell small letters from capitals.
+        _, other = names.setdefault(name.lower(), (name, whose))
+        if other != whose:
+            raise LayoutError(
+                f"{other} and {whose} would both have the worksheet {name!r}: give the layers, or "
+                "the network's worksheet, other names"
+            )
+    return [name for name, _ in names.values()]
+
+
+def _page_name(worksheet: str, layer: str) -> str:
+    room = MAX_SHEET_NAME - text_length(layer) - 1
     if room < 1:
         raise LayoutError(
             f"layer name {layer!r} is too long for a worksheet of its own, whose name has at most "
             f"{MAX_SHEET_NAME} characters: choose a shorter one"
         )
-    return f"{worksheet[:room]}_{layer}"
+    cut = worksheet[:room]
+    while text_length(cut) > room:
+        cut = cut[:-1]
+    return f"{cut}_{layer}"
 
 
 def page_texts(names: list[str], number: int, column: int) -> list[SheetText]:

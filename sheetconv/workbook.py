@@ -20,7 +20,7 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxWriterException
 
 from . import description
-from .cells import check_text
+from .cells import MAX_SHEET_NAME, check_text
 from .drawing import Drawing
 from .errors import LayoutError, WorkbookError
 from .files import check_target, written_whole
@@ -166,7 +166,10 @@ def _check_names(names: list[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name.lower() in seen:
-            raise LayoutError(f"two worksheets are named {name!r}: give each a name of its own")
+            raise LayoutError(
+                f"two worksheets are named {name!r}: give each a name of its own; the network's is "
+                f"cut where with a layer's it has more than {MAX_SHEET_NAME} characters"
+            )
         if name.lower() == description.SHEET:
             raise LayoutError(f"a worksheet is named {name!r}: sheetconv keeps that name to itself")
         seen.add(name.lower())
