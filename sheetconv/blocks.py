@@ -144,7 +144,7 @@ def _repeated(flow: Flow, page: Page, height: int) -> list[SheetText]:
 
 
 def _without_pinned(flow: Flow, texts: list[SheetText]) -> list[SheetText]:
-    """The titles and labels, without those whose place a pinned tensor took."""
+    """The titles and labels, without those whose place a pinned tensor took or left no room for."""
     if not flow.drawing.anchors:
         return texts
     taken = [
@@ -155,7 +155,8 @@ def _without_pinned(flow: Flow, texts: list[SheetText]) -> list[SheetText]:
 
     def is_free(text: SheetText) -> bool:
         place = Range(text.cell.sheet, text.cell.row, text.cell.column)
-        return not any(place.overlaps(area) for area in taken)
+        exists = place.row >= 0 and place.column >= 0
+        return exists and not any(place.overlaps(area) for area in taken)
 
     return [text for text in texts if is_free(text)]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..cells import Cell
 from ..errors import WorkbookError
 from ..files import written_whole
 from ..tensor_cells import cells_of
@@ -108,11 +109,16 @@ def _table(layers: list[LayerResult]) -> list[str]:
 
 def _worst(layer: LayerResult) -> str:
     if layer.wrong:
-        return f"{layer.wrong[0].cell.a1}: {layer.wrong[0].reason}"
+        return f"{_place(layer.wrong[0].cell, layer)}: {layer.wrong[0].reason}"
     if layer.worst is None or layer.largest_error == 0:
         return ""
     cell, got, expected = layer.worst
-    return f"{cell.a1}: got {got!r}, expected {expected!r}"
+    return f"{_place(cell, layer)}: got {got!r}, expected {expected!r}"
+
+
+def _place(cell: Cell, layer: LayerResult) -> str:
+    """A cell's name; padding stands on the worksheet of the layer before."""
+    return cell.a1 if cell.sheet == layer.worksheet else str(cell)
 
 
 def _number(value: float) -> str:
@@ -138,10 +144,11 @@ def frame(result: CheckResult) -> pd.DataFrame:
         for tensor in layer.tensors:
             key = (layer.worksheet, tensor.name)
             if key not in parts:
+                cells = list(cells_of(tensor.placed))
                 parts[key] = pd.DataFrame(
                     {
-                        "worksheet": layer.worksheet,
-                        "cell": [cell.a1 for cell in cells_of(tensor.placed)],
+                        "worksheet": [cell.sheet for cell in cells],
+                        "cell": [cell.a1 for cell in cells],
                         "layer": layer.label,
                         "tensor": tensor.name,
                         "unit": np.arange(tensor.got.size),
