@@ -17,6 +17,7 @@ from math import prod
 import numpy as np
 
 from .arranging import lay_out
+from .batches import as_batch, batch_of
 from .drawing import Drawing
 from .errors import LayoutError
 from .evaluate import evaluate, known_tensors
@@ -24,7 +25,7 @@ from .formulas import CellFormulas, Shape, can_share, formula_text
 from .layers.base import Array
 from .layout import stage_formulas, stages_of
 from .network import Sequential
-from .summary import batch_of, summarize
+from .summary import summarize
 
 # Bytes of a compressed .xlsx file.
 _BYTES = 5_900.0  # of a workbook with nothing in it
@@ -136,9 +137,8 @@ def budget(items: Iterable[tuple[Sequential, Array, Drawing]]) -> Budget:
     """What a workbook of some networks will cost.
 
     Args:
-        items: for each network its layers, its image, and how it is drawn. The image is
-            (channels, height, width) or (features,), or a batch of them:
-            (images, channels, height, width).
+        items: for each network its layers, its image or images, in any shape that `build`
+            takes, and how it is drawn.
 
     Raises:
         ShapeError: the layers do not fit each other or the input.
@@ -169,7 +169,7 @@ def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tu
         >>> count_cells(Sequential(MaxPool2d(2)), (1, 8, 8), Drawing())
         (16, 64)
     """
-    batch, shape = batch_of(image_shape)
+    batch, shape = batch_of(network, image_shape)
     formulas, numbers = 0, batch * prod(shape)
     for stage in stages_of(network, shape, drawing.fuse):
         for tensor in network.layers[stage.name].tensors(stage.input_shape):
@@ -182,8 +182,9 @@ def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tu
 
 
 def _of_network(network: Sequential, image: Array, drawing: Drawing) -> NetworkBudget:
-    formulas, numbers = count_cells(network, image.shape, drawing)
-    batch, shape = batch_of(image.shape)
+    images = as_batch(network, image)
+    batch, shape = len(images), images.shape[1:]
+    formulas, numbers = count_cells(network, images.shape, drawing)
     try:
         layout = lay_out(network, shape, drawing, batch=batch)
         cells = [
@@ -193,7 +194,7 @@ def _of_network(network: Sequential, image: Array, drawing: Drawing) -> NetworkB
         ]
     except LayoutError as error:
         return NetworkBudget(drawing.worksheet, formulas, numbers, str(error))
-    tensors = known_tensors(network, layout, image.reshape(batch, *shape), 0)
+    tensors = known_tensors(network, layout, images, 0)
     with np.errstate(over="ignore", invalid="ignore"):
         tensors |= evaluate(network, layout, tensors)
     size = _BYTES_PER_SHEET * len(layout.worksheets) + _BYTES_PER_NUMBER * numbers

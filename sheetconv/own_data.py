@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .batches import batch_of
 from .data_files import require_file
 from .errors import ImageError, ShapeError
 from .images import load_image
@@ -24,7 +25,7 @@ def with_images(template: Template, paths: Sequence[Path], invert: bool | None =
 
     Args:
         template: the template; each network's `pixels` say what pixels become.
-        paths: as for `load_image`; several are stacked to (N, channels, height, width).
+        paths: as for `load_image`; several are stacked, the batch first.
         invert: whether dark and light are swapped, whatever the template says. Default:
             as the template says.
 
@@ -50,7 +51,7 @@ def _with_images(
 ) -> TemplateNetwork:
     pixels = item.pixels if invert is None else replace(item.pixels, invert=invert)
     # The template's own may be several images.
-    shape = item.image.shape[-3:] if item.image.ndim > 2 else item.image.shape[-1:]
+    _, shape = batch_of(item.network, item.image.shape)
     try:
         images = [load_image(path, shape, pixels) for path in paths]
     except ImageError as error:

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from .batches import batch_of
 from .formulas import Shape
 from .layers.base import Reach
 from .network import Sequential
@@ -199,8 +200,9 @@ def summarize(network: Sequential, image_shape: Shape) -> Summary:
 
     Args:
         network: the layers.
-        image_shape: (channels, height, width) or (features,); or that of a batch of images,
-            (images, channels, height, width). Without, N is 1.
+        image_shape: (channels, height, width), (height, width) or (features,); or that of
+            several images, (images, channels, height, width) or (images, features). Without,
+            N is 1.
 
     Raises:
         ShapeError: a layer cannot take what the one before it gives.
@@ -212,7 +214,7 @@ def summarize(network: Sequential, image_shape: Shape) -> Summary:
         >>> summary.parameters, summary.layers[-1].output_shape, summary.layers[-1].field.size
         (336, (64, 8, 7, 7), (7, 7))
     """
-    batch, shape = batch_of(image_shape)
+    batch, shape = batch_of(network, image_shape)
     input_shape = (batch, *shape)
     shapes = network.shapes(shape)
     # A vector stands in one column.
@@ -238,17 +240,6 @@ def summarize(network: Sequential, image_shape: Shape) -> Summary:
             )
         )
     return Summary(input_shape, tuple(layers))
-
-
-def batch_of(image_shape: Shape) -> tuple[int, Shape]:
-    """How many images a shape is of, and the shape of one.
-
-    Example:
-        >>> batch_of((3, 1, 28, 28)), batch_of((1, 28, 28)), batch_of((64,))
-        ((3, (1, 28, 28)), (1, (1, 28, 28)), (1, (64,)))
-    """
-    shape = tuple(image_shape)
-    return (shape[0], shape[1:]) if len(shape) == 4 else (1, shape)
 
 
 def table_lines(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:

@@ -60,8 +60,8 @@ class TemplateNetwork:
 
     Attributes:
         network: the layers and their parameters.
-        image: (channels, height, width), or (images, channels, height, width) where the
-            template has a batch.
+        image: (channels, height, width) or (features,), the number of images before it where
+            the template has a batch.
         drawing: how it is drawn.
         pixels: what the pixels of a picture become that takes the image's place.
     """

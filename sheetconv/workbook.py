@@ -67,7 +67,7 @@ def build(
         network: the layers and their parameters.
         path: the .xlsx file to write.
         image: (height, width) for one channel, (channels, height, width), (features,), or
-            several: (images, channels, height, width).
+            several: (images, channels, height, width) or (images, features).
         drawing: how to draw it. Default: `Drawing()`.
         force: replace an existing file. Default False.
         seed: of the random numbers that dropout's RAND() cells show until a spreadsheet

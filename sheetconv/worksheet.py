@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .arranging import lay_out
+from .batches import as_batch
 from .cells import Grid, Range, check_number_format, check_text, parse_cell, parse_range
 from .drawing import Drawing, Style
 from .errors import LayoutError, ShapeError
@@ -43,8 +44,8 @@ class NetworkSheet:
 
     Attributes:
         network: the layers and their parameters.
-        image: (height, width) for one channel, (channels, height, width), (features,), or a
-            batch of them: (images, channels, height, width), (images, features).
+        image: (height, width) for one channel, (channels, height, width), (features,), or
+            several: (images, channels, height, width) or (images, features).
         drawing: how. Default: `Drawing()`.
     """
 
@@ -58,7 +59,7 @@ class PreparedSheet:
 
     def __init__(self, sheet: NetworkSheet, seed: int) -> None:
         self.sheet = sheet
-        image = _as_batch(sheet.image, sheet.network)
+        image = as_batch(sheet.network, sheet.image)
         batch, shape = len(image), image.shape[1:]
         signed = bool((image < 0).any())
         self.layout = lay_out(sheet.network, shape, sheet.drawing, batch=batch, signed_input=signed)
@@ -102,36 +103,6 @@ class PreparedSheet:
             for placed in self.layout.placed.values()
             if placed.role.is_formula == formulas
         )
-
-
-def _as_batch(image: Array, network: Sequential) -> Array:
-    try:
-        array = np.asarray(image, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ShapeError("the image is not an array of numbers") from None
-    if array.ndim not in (1, 2, 3, 4) or array.size == 0:
-        raise ShapeError(
-            f"the image has shape {array.shape}: expected (height, width), (channels, height, "
-            "width), or (images, channels, height, width)"
-        )
-    if array.ndim == 2:
-        return array if _takes_vectors(network, array) else array[np.newaxis, np.newaxis]
-    return array if array.ndim == 4 else array[np.newaxis]
-
-
-def _takes_vectors(network: Sequential, rows: Array) -> bool:
-    """Whether each row is an input of the network, and all of them together are none."""
-    try:
-        network.shapes((1, *rows.shape))
-    except ShapeError:
-        pass
-    else:
-        return False
-    try:
-        network.shapes(rows.shape[1:])
-    except ShapeError:
-        return False
-    return True
 
 
 class Looks:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sheetconv import load_image, load_template
+from sheetconv import Linear, Sequential, load_image, load_template
 from sheetconv.errors import ImageError, ShapeError
 from sheetconv.own_data import load_into, with_images
 from sheetconv.template import Template
@@ -70,6 +70,8 @@ def test_the_templates_own_may_be_several_images(
     shape: tuple[int, ...], template: Template, tmp_path: Path
 ) -> None:
     item = replace(template.networks[0], image=np.zeros(shape))
+    if len(shape) < 3:
+        item = replace(item, network=Sequential(Linear(6, 1)))
     own = np.arange(6.0).reshape((1, 2, 3) if len(shape) > 2 else (6,))
     np.save(tmp_path / "x.npy", own)
     (got,) = with_images(replace(template, networks=(item,)), [tmp_path / "x.npy"]).networks
