@@ -31,6 +31,7 @@ from .layout import (
 )
 from .network import Sequential
 from .pages import page_names
+from .spelling import suggestion
 
 _TOP = 3  # first row of planes: below title, shape, and a row of labels
 GAP = 2  # blank columns between blocks
@@ -118,13 +119,14 @@ class Flow:
         given = {*self.drawing.anchors, *self.drawing.number_formats, *self.drawing.styles}
         if unknown := sorted(given - known):
             raise LayoutError(
-                f"the drawing names a tensor {unknown[0]!r} that the network does not draw: "
-                f"it draws {', '.join(sorted(known))}"
+                f"the drawing names a tensor {unknown[0]!r} that the network does not draw"
+                f"{suggestion(unknown[0], sorted(known))}"
             )
-        if unknown := sorted(self.drawing.aligned - {stage.name for stage in self.stages}):
+        drawn = [stage.name for stage in self.stages]
+        if unknown := sorted(self.drawing.aligned - set(drawn)):
             raise LayoutError(
-                f"the drawing aligns a layer {unknown[0]!r} that is not drawn: "
-                f"drawn are {', '.join(stage.name for stage in self.stages)}"
+                f"the drawing aligns a layer {unknown[0]!r} that is not drawn"
+                f"{suggestion(unknown[0], drawn)}"
             )
 
     def _run(self) -> None:

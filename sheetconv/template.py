@@ -42,10 +42,11 @@ from .data_files import load_arrays
 from .drawing import Drawing
 from .errors import ImageError, SheetconvError, TemplateError
 from .formulas import Shape
-from .layers import layer_from_config, suggestion
+from .layers import layer_from_config
 from .layers.base import Array
 from .network import TOO_LARGE, Sequential
 from .pixels import Pixels
+from .spelling import suggestion
 from .template_drawing import read_drawing
 from .toml_table import Table
 

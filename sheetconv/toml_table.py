@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 
 from .cells import parse_cell, parse_range
 from .errors import LayoutError, TemplateError
-from .layers import misspelt, suggestion
-from .layers.validation import meant, these
+from .spelling import meant, misspelt, suggestion, these
 
 _T = TypeVar("_T")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
 from ..errors import TemplateError
+from ..spelling import misspelt, suggestion
 from .base import Example, Layer
 
 
@@ -73,36 +73,4 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
     )
 
 
-def suggestion(word: str, known: list[str], others: Mapping[str, str] | None = None) -> str:
-    """The end of an error about an unknown word: the likeliest one, and all there are.
-
-    Args:
-        word: what was given.
-        known: what could be.
-        others: other words -> those of `known` that they mean.
-
-    Example:
-        >>> suggestion("conv2D", ["Conv2d", "ReLU"])
-        ': did you mean Conv2d? Known are Conv2d, ReLU'
-        >>> suggestion("dense", ["Conv2d", "Linear"], {"Dense": "Linear"})
-        ': did you mean Linear? Known are Conv2d, Linear'
-    """
-    by_lower = {name.lower(): meant for name, meant in (others or {}).items()}
-    by_lower |= {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), by_lower, n=1)
-    guess = f"did you mean {by_lower[close[0]]}? Known" if close else "known"
-    return f": {guess} are {', '.join(dict.fromkeys(known))}"
-
-
-def misspelt(word: str, given: Iterable[str]) -> str:
-    """The end of an error about a missing word: which of those given may be meant for it.
-
-    Example:
-        >>> misspelt("format", ["fromat", "title"]), misspelt("format", ["title"])
-        ("; 'fromat' is there: misspelt?", '')
-    """
-    close = get_close_matches(word.lower(), given, n=1, cutoff=0.7)
-    return f"; {close[0]!r} is there: misspelt?" if close else ""
-
-
-__all__ = ["LAYERS", "Example", "Layer", "layer_from_config", "misspelt", "suggestion"]
+__all__ = ["LAYERS", "Example", "Layer", "layer_from_config"]

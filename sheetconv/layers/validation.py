@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError
+from ..spelling import meant, these
 
 #: The largest whole number of a layer: beyond every limit of a worksheet, and one that the
 #: workbook's description holds.
@@ -90,24 +90,3 @@ def one_of(layer: str, field: str, value: Any, allowed: Sequence[str]) -> str:
             f"{layer}: {field} is {value!r}: expected {these(allowed)}{meant(value, allowed)}"
         )
     return str(value)
-
-
-def these(allowed: Sequence[str]) -> str:
-    """All the words that are allowed, for an error.
-
-    Example:
-        >>> these(["left", "center", "right"])
-        'left, center or right'
-    """
-    return f"{', '.join(allowed[:-1])} or {allowed[-1]}"
-
-
-def meant(value: Any, allowed: Sequence[str]) -> str:
-    """The end of an error: which of the allowed words is likeliest, or nothing.
-
-    Example:
-        >>> meant("centre", ["left", "center", "right"]), meant("top", ["left", "right"])
-        ('; did you mean center?', '')
-    """
-    close = get_close_matches(str(value).lower(), allowed, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
