@@ -10,7 +10,7 @@ from .drawing import Drawing
 from .errors import LayoutError
 from .flow import Flow
 from .formulas import Shape
-from .layout import Layout, stages_of
+from .layout import Layout, count_cells, drawn_tensors, stages_of
 from .network import Sequential
 from .overlaps import check_overlaps
 
@@ -53,14 +53,13 @@ def lay_out(
     """
     drawing = drawing or Drawing()
     check_sheet_name(drawing.worksheet)
-    cells = cells_needed(network, input_shape, drawing, batch)
+    _check_rows(network, input_shape, drawing, batch)
+    cells = sum(count_cells(network, input_shape, drawing, batch))
     if cells > MOST_CELLS:
         raise LayoutError(
             f"the network needs {cells:,} cells, and a workbook of more than {MOST_CELLS:,} "
             "opens nowhere: use smaller images, fewer channels or fewer outputs"
         )
-
-    _check_rows(network, input_shape, drawing, batch)
 
     def laid(per_layer: bool, reason: str) -> tuple[Flow, Layout]:
         flow = Flow(network, input_shape, drawing, batch, signed_input, per_layer)
@@ -86,26 +85,17 @@ def lay_out(
     return layout
 
 
-def cells_needed(network: Sequential, input_shape: Shape, drawing: Drawing, batch: int) -> int:
-    """How many cells the tensors of a network take."""
-    cells = batch * prod(input_shape)
-    for stage in stages_of(network, input_shape, drawing.fuse):
-        for tensor in network.layers[stage.name].tensors(stage.input_shape):
-            cells += prod(tensor.shape) * (batch if tensor.batched else 1)
-    return cells
-
-
 def _check_rows(network: Sequential, input_shape: Shape, drawing: Drawing, batch: int) -> None:
     """Refuse planes that no worksheet holds below each other, before they are laid out."""
-    for stage in stages_of(network, input_shape, drawing.fuse):
-        for tensor in network.layers[stage.name].tensors(stage.input_shape):
-            rows = prod(tensor.shape[:-1]) * (batch if tensor.batched else 1)
-            if tensor.arrangement == "planes" and rows > MAX_ROWS:
-                raise LayoutError(
-                    f"layer {stage.name}: the planes of {tensor.name}, of shape {tensor.shape}, "
-                    f"for {batch:,} images need {rows:,} rows, and a worksheet has {MAX_ROWS:,}: "
-                    "use smaller images, fewer channels or fewer images"
-                )
+    stages = stages_of(network, input_shape, drawing.fuse)
+    for stage, tensor in drawn_tensors(network, stages):
+        rows = prod(tensor.shape[:-1]) * (batch if tensor.batched else 1)
+        if tensor.arrangement == "planes" and rows > MAX_ROWS:
+            raise LayoutError(
+                f"layer {stage.name}: the planes of {tensor.name}, of shape {tensor.shape}, "
+                f"for {batch:,} images need {rows:,} rows, and a worksheet has {MAX_ROWS:,}: "
+                "use smaller images, fewer channels or fewer images"
+            )
 
 
 def _beyond(layout: Layout) -> tuple[int, int] | None:

@@ -12,18 +12,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import prod
 
 import numpy as np
 
 from .arranging import lay_out
-from .batches import as_batch, batch_of
+from .batches import as_batch
 from .drawing import Drawing
 from .errors import LayoutError
 from .evaluate import evaluate, known_tensors
-from .formulas import CellFormulas, Shape, can_share, formula_text
+from .formulas import CellFormulas, can_share, formula_text
 from .layers.base import Array
-from .layout import stage_formulas, stages_of
+from .layout import count_cells, stage_formulas
 from .network import Sequential
 from .summary import summarize
 
@@ -153,38 +152,10 @@ def budget(items: Iterable[tuple[Sequential, Array, Drawing]]) -> Budget:
     return Budget(tuple(_of_network(*item) for item in items))
 
 
-def count_cells(network: Sequential, image_shape: Shape, drawing: Drawing) -> tuple[int, int]:
-    """How many formula cells and number cells a network has, exactly, without laying it out.
-
-    Args:
-        network: the layers.
-        image_shape: of the image, as for `budget`.
-        drawing: how it is drawn.
-
-    Raises:
-        ShapeError, LayoutError: as for `budget`.
-
-    Example:
-        >>> from sheetconv import Drawing, MaxPool2d, Sequential
-        >>> count_cells(Sequential(MaxPool2d(2)), (1, 8, 8), Drawing())
-        (16, 64)
-    """
-    batch, shape = batch_of(network, image_shape)
-    formulas, numbers = 0, batch * prod(shape)
-    for stage in stages_of(network, shape, drawing.fuse):
-        for tensor in network.layers[stage.name].tensors(stage.input_shape):
-            cells = prod(tensor.shape) * (batch if tensor.batched else 1)
-            if tensor.role.is_formula:
-                formulas += cells
-            else:
-                numbers += cells
-    return formulas, numbers
-
-
 def _of_network(network: Sequential, image: Array, drawing: Drawing) -> NetworkBudget:
     images = as_batch(network, image)
     batch, shape = len(images), images.shape[1:]
-    formulas, numbers = count_cells(network, images.shape, drawing)
+    formulas, numbers = count_cells(network, shape, drawing, batch)
     try:
         layout = lay_out(network, shape, drawing, batch=batch)
         cells = [

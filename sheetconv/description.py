@@ -33,7 +33,7 @@ from .frames import frame_grids
 from .layers import Layer, layer_from_config
 from .layers.base import Arrangement, Border, Tensor
 from .layers.validation import LARGEST
-from .layout import Layout, stages_of
+from .layout import Layout, drawn_tensors, stages_of
 from .network import Sequential
 
 SHEET = "sheetconv"
@@ -204,11 +204,9 @@ def _check_placed(network: Sequential, layout: Layout) -> None:
     """Raise `LayoutError` unless the layers' tensors, and no others, have fitting cells."""
     image: Arrangement = "planes" if len(layout.input_shape) == 3 else "vector"
     expected = {"input": (Tensor("input", layout.input_shape, Role.INPUT, image), "", Border())}
-    for stage in layout.stages:
-        layer = network.layers[stage.name]
-        for tensor in layer.tensors(stage.input_shape):
-            border = layer.border(stage.input_shape)
-            expected[f"{stage.name}.{tensor.name}"] = (tensor, stage.source, border)
+    for stage, tensor in drawn_tensors(network, layout.stages):
+        border = network.layers[stage.name].border(stage.input_shape)
+        expected[f"{stage.name}.{tensor.name}"] = (tensor, stage.source, border)
     if expected.keys() != layout.placed.keys():
         raise LayoutError("its tensors are not those of its layers")
     for name, (tensor, source, border) in expected.items():

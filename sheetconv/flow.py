@@ -27,6 +27,7 @@ from .layout import (
     SheetText,
     Stage,
     border_style,
+    drawn_tensors,
     stages_of,
 )
 from .network import Sequential
@@ -112,10 +113,8 @@ class Flow:
         return self.pages[-1]
 
     def _check_names(self) -> None:
-        known = {"input"}
-        for stage in self.stages:
-            tensors = self.network.layers[stage.name].tensors(stage.input_shape)
-            known |= {f"{stage.name}.{tensor.name}" for tensor in tensors}
+        tensors = drawn_tensors(self.network, self.stages)
+        known = {"input", *(f"{stage.name}.{tensor.name}" for stage, tensor in tensors)}
         given = {*self.drawing.anchors, *self.drawing.number_formats, *self.drawing.styles}
         if unknown := sorted(given - known):
             raise LayoutError(

@@ -5,7 +5,7 @@ Nothing here writes a file, and nothing here chooses a place: that is `arranging
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -13,7 +13,7 @@ from .cells import MAX_COLUMNS, MAX_FORMULA, Cell, Range, column_index
 from .drawing import GREY, Columns, Drawing, Style
 from .errors import LayoutError
 from .formulas import CellFormulas, Moving, Placed, Shape, View, formula_text
-from .layers.base import Elementwise
+from .layers.base import Elementwise, Tensor
 from .network import Sequential
 
 
@@ -163,6 +163,42 @@ def stages_of(network: Sequential, input_shape: Shape, fuse: bool) -> tuple[Stag
     if not stages:
         raise LayoutError("the network has nothing to draw: give it a layer besides Flatten")
     return tuple(stages)
+
+
+def drawn_tensors(network: Sequential, stages: Iterable[Stage]) -> Iterator[tuple[Stage, Tensor]]:
+    """Every tensor that some stages draw, in order."""
+    for stage in stages:
+        for tensor in network.layers[stage.name].tensors(stage.input_shape):
+            yield stage, tensor
+
+
+def count_cells(
+    network: Sequential, input_shape: Shape, drawing: Drawing, batch: int = 1
+) -> tuple[int, int]:
+    """How many formula cells and number cells a network takes, exactly, before it is laid out.
+
+    Args:
+        network: the layers.
+        input_shape: of one image.
+        drawing: how it is drawn.
+        batch: how many images. Default 1.
+
+    Raises:
+        ShapeError, LayoutError: as for `stages_of`.
+
+    Example:
+        >>> from sheetconv import MaxPool2d, Sequential
+        >>> count_cells(Sequential(MaxPool2d(2)), (1, 8, 8), Drawing())
+        (16, 64)
+    """
+    formulas, numbers = 0, batch * prod(input_shape)
+    for _, tensor in drawn_tensors(network, stages_of(network, input_shape, drawing.fuse)):
+        cells = prod(tensor.shape) * (batch if tensor.batched else 1)
+        if tensor.role.is_formula:
+            formulas += cells
+        else:
+            numbers += cells
+    return formulas, numbers
 
 
 def stage_formulas(

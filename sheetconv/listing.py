@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .budget import count_cells
+from .batches import batch_of
+from .layout import count_cells
 from .summary import summarize, table_lines
-from .template import Template, load_template, template_names
+from .template import Template, TemplateNetwork, load_template, template_names
 
 
 def template_lines() -> list[str]:
@@ -22,7 +23,7 @@ def template_lines() -> list[str]:
 
 def _row(template: Template) -> list[str]:
     networks = template.networks
-    cells = (count_cells(item.network, item.image.shape, item.drawing)[0] for item in networks)
+    cells = (_formula_cells(item) for item in networks)
     parameters = (summarize(item.network, item.image.shape).parameters for item in networks)
     return [
         template.name,
@@ -31,6 +32,11 @@ def _row(template: Template) -> list[str]:
         f"{sum(cells):,}",
         template.description,
     ]
+
+
+def _formula_cells(item: TemplateNetwork) -> int:
+    batch, shape = batch_of(item.network, item.image.shape)
+    return count_cells(item.network, shape, item.drawing, batch)[0]
 
 
 def _each(texts: Iterable[str]) -> str:

@@ -30,11 +30,12 @@ from sheetconv import (
     build,
 )
 from sheetconv.arranging import lay_out
-from sheetconv.budget import Budget, budget, count_cells
+from sheetconv.budget import Budget, budget
 from sheetconv.drawing import FormulaStyle, LayoutStyle
 from sheetconv.errors import LayoutError, ShapeError
 from sheetconv.layers import Example
 from sheetconv.layers.base import Array
+from sheetconv.layout import count_cells
 from sheetconv.template import load_template
 from sheetconv.workbook import BuiltWorkbook, build_workbook
 from sheetconv.worksheet import NetworkSheet
@@ -63,11 +64,12 @@ def test_cells_of_random_networks_are_counted_exactly(case: Case) -> None:
         if "holds NaN or infinity" not in str(error):
             raise
         reject()
-    counted = count_cells(case.network, shape, case.drawing)
+    (layout,) = workbook.layouts
+    counted = count_cells(case.network, layout.input_shape, case.drawing, layout.batch)
     assert counted == (workbook.formula_cells, workbook.number_cells)
     found = budget([(case.network, image(shape), case.drawing)])
     assert (found.formula_cells, found.number_cells, found.fits) == (*counted, True)
-    assert found.networks[0].worksheets == len(workbook.layouts[0].worksheets)
+    assert found.networks[0].worksheets == len(layout.worksheets)
 
 
 @pytest.mark.parametrize("fuse", [True, False])
@@ -92,7 +94,7 @@ def test_a_layer_that_is_not_fused_has_cells_of_its_own() -> None:
 
 def test_every_image_of_a_batch_has_activations_of_its_own_and_shares_the_weights() -> None:
     network = Sequential(Conv2d(1, 2, 3))
-    assert count_cells(network, (3, 1, 8, 8), Drawing()) == (3 * 72, 3 * 64 + 20)
+    assert count_cells(network, (1, 8, 8), Drawing(), 3) == (3 * 72, 3 * 64 + 20)
 
 
 # --- The size of the file

@@ -149,7 +149,7 @@ def from_template(folder: Path, layer: str, drawing: str = "") -> None:
     [
         (conv("stride", "1000000000000"), "stride is beyond 999,999,999,999"),
         (conv("stride", f"1{'0' * 400}"), "stride is beyond 999,999,999,999"),
-        (conv("padding", "1000000000"), "cells, and a workbook of more than"),
+        (conv("padding", "1000000000"), "need 2,000,000,006 rows, and a worksheet has"),
         (conv("dilation", "1000000000"), "dilation=1000000000"),
         (conv("kernel_size", "1000000000"), "more parameters than fit into memory"),
         (conv("out_channels", "1000000"), "need 6,000,000 rows, and a worksheet has 1,048,576"),
