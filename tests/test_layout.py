@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,36 +13,28 @@ import numpy as np
 import openpyxl
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from openpyxl.worksheet.formula import ArrayFormula
+from random_networks import Case, cases
 
 from sheetconv import (
-    GELU,
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
     AvgPool2d,
-    BatchNorm2d,
     Conv2d,
     Dropout,
     Flatten,
-    InstanceNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
     ReLU,
     Sequential,
-    Sigmoid,
     Softmax,
-    Tanh,
     build,
 )
 from sheetconv.arranging import lay_out
 from sheetconv.calculators import find_engine
 from sheetconv.cells import Cell, Range, parse_cell
 from sheetconv.drawing import Columns, Drawing, Style, Text
-from sheetconv.errors import LayoutError, ShapeError
+from sheetconv.errors import LayoutError
 from sheetconv.formulas import Role
-from sheetconv.layers import Layer
 from sheetconv.layers.base import Border
 from sheetconv.layout import (
     Layout,
@@ -56,125 +46,6 @@ from sheetconv.layout import (
 from sheetconv.workbook import BuiltWorkbook
 
 # --- Random networks
-
-
-@dataclass
-class Case:
-    """A network, an input that it takes, how it is drawn, and how many images."""
-
-    network: Sequential
-    input_shape: tuple[int, ...]
-    drawing: Drawing
-    batch: int = 1
-
-
-pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
-convolutions = st.builds(
-    Conv2d,
-    in_channels=st.just(1),
-    out_channels=st.integers(1, 2),
-    dilation=pairs,
-    kernel_size=pairs,
-    stride=pairs,
-    padding=st.tuples(*[st.integers(0, 3)] * 4),
-    padding_mode=st.sampled_from(["zeros", "reflect", "replicate", "circular"]),
-    bias=st.booleans(),
-)
-pools = st.builds(
-    lambda pool, kernel, stride, halves, ceil: pool(
-        kernel,
-        stride,
-        (kernel[0] // 2 * halves[0], kernel[1] // 2 * halves[1]),
-        ceil_mode=ceil,
-    ),
-    st.sampled_from(
-        [
-            MaxPool2d,
-            partial(MaxPool2d, dilation=(2, 1)),
-            AvgPool2d,
-            partial(AvgPool2d, count_include_pad=False),
-        ]
-    ),
-    pairs,
-    st.none() | pairs,
-    st.tuples(st.integers(0, 1), st.integers(0, 1)),
-    st.booleans(),
-)
-elementwise = st.sampled_from([ReLU(), LeakyReLU(0.25), Sigmoid(), Tanh(), GELU(), GELU("tanh")])
-whole_planes = st.sampled_from([AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1)])
-dropouts = st.builds(Dropout, p=st.sampled_from([0.0, 0.3]), seed=st.sampled_from([None, 5]))
-# An eps that is not small: of planes that are all but constant a small one leaves the noise.
-norms = st.builds(
-    lambda norm, **config: norm(1, **config),
-    st.sampled_from([BatchNorm2d, InstanceNorm2d]),
-    eps=st.sampled_from([0.1, 1.0]),
-    affine=st.booleans(),
-    track_running_stats=st.booleans(),
-)
-planar = convolutions | pools | elementwise | dropouts | whole_planes | norms
-dense = st.builds(
-    Linear, in_features=st.just(1), out_features=st.integers(1, 3), bias=st.booleans()
-)
-
-flat = dense | elementwise | dropouts | st.just(Softmax())
-
-
-def fitted(layers: list[Layer], shape: tuple[int, ...]) -> Iterator[Layer]:
-    """The layers that can follow each other, their input sizes set to what they get."""
-    for layer in layers:
-        if isinstance(layer, Conv2d):
-            groups = shape[0] if layer.out_channels % shape[0] == 0 else 1
-            layer = replace(layer, in_channels=shape[0], groups=groups)
-        elif isinstance(layer, Linear):
-            layer = replace(layer, in_features=shape[0])
-        elif isinstance(layer, BatchNorm2d | InstanceNorm2d):
-            layer = replace(layer, num_features=shape[0])
-        try:
-            out_shape = layer.output_shape(shape)
-        except ShapeError:
-            continue
-        if isinstance(layer, MaxPool2d):
-            # A dilated window of nothing but padding has no maximum.
-            out, _ = layer.forward(np.ones((1, *shape)), {})
-            if not np.isfinite(out).all():
-                continue
-        shape = out_shape
-        yield layer
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    input_shape = draw(st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 7)))
-    layers = draw(st.lists(planar, min_size=1, max_size=4))
-    if draw(st.booleans()):
-        layers += [Flatten(), *draw(st.lists(flat, max_size=3))]
-    seed = draw(st.integers(0, 9))
-    network = Sequential(*fitted([*layers, ReLU()], input_shape), seed=seed)
-    rng = np.random.default_rng(seed)
-    for name, layer in network:
-        if isinstance(layer, BatchNorm2d | InstanceNorm2d):
-            # Fresh ones would hide which number goes where, and centre planes on kinks.
-            for key, value in network.params[name].items():
-                network.params[name][key] = rng.normal(size=value.shape)
-            probed = layer.probe_settings(rng)
-            network.buffers[name] = {key: probed[key] for key in network.buffers[name]}
-    fuse = draw(st.booleans())
-    stages = stages_of(network, input_shape, fuse)
-    # Not every layer can read a plane that is spread over rows and columns.
-    followers = [*(network.layers[stage.name] for stage in stages[1:]), ReLU()]
-    free = [
-        stage.name
-        for stage, follower in zip(stages, followers, strict=True)
-        if not isinstance(follower, AvgPool2d)
-    ]
-    drawing = Drawing(
-        fuse=fuse,
-        aligned=frozenset(name for name in free if draw(st.booleans())),
-        border=draw(st.sampled_from(["drawn", "blank"])),
-        formulas=draw(st.sampled_from(["sumproduct", "array"])),
-        layout=draw(st.sampled_from(["auto", "per-layer"])),
-    )
-    return Case(network, input_shape, drawing, draw(st.integers(1, 3)))
 
 
 def owners(case: Case, layout: Layout) -> dict[tuple[str, int, int], set[str]]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..formulas import CellFormulas, Formula, Shape, View, joined
 from .base import Array, Cache, Example, Params
 from .pooling import Pool2d
@@ -37,7 +38,8 @@ class MaxPool2d(Pool2d):
         ceil_mode: keep the window that only partly covers the input. Default False.
 
     Raises:
-        ShapeError: a field is out of its range.
+        ShapeError: a field is out of its range. Later, for an input: it is smaller than the
+            windows, or one of them sees only padding, of which PyTorch gives minus infinity.
 
     Example:
         >>> MaxPool2d(2, ceil_mode=True).output_shape((2, 24, 25))
@@ -61,6 +63,30 @@ class MaxPool2d(Pool2d):
     @property
     def _dilation(self) -> tuple[int, int]:
         return pair("MaxPool2d", "dilation", self.dilation, 1)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        shape = super().output_shape(input_shape)
+        for axis, side in ((0, "row"), (1, "column")):
+            window = self._first_of_padding(axis, input_shape[axis + 1], shape[axis + 1])
+            if window is not None:
+                raise ShapeError(
+                    f"{self} got an input of shape {input_shape}: the windows in {side} "
+                    f"{window + 1} of its output see only padding, which has no largest unit: "
+                    "use a smaller dilation, less padding or a larger input"
+                )
+        return shape
+
+    def _first_of_padding(self, axis: int, length: int, windows: int) -> int | None:
+        """The first window along an axis that sees nothing of the input, if there is one.
+
+        It steps over the whole input: no other can miss it, as half a kernel of padding at
+        most stands before it, and no window begins behind it.
+        """
+        stride, padding, dilation = self._stride[axis], self._padding[axis], self._dilation[axis]
+        if dilation <= length:
+            return None
+        before = min(windows, -(-padding // stride))
+        return next((i for i in range(before) if (i * stride - padding) % dilation >= length), None)
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         windows = self._windows(x, -np.inf, -np.inf)
