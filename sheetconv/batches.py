@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .errors import ShapeError
 from .formulas import Shape
 from .layers.base import Array
+from .layers.validation import numbers
 from .network import Sequential
 
 
@@ -61,8 +60,8 @@ def as_batch(network: Sequential, image: Any) -> Array:
         ShapeError: it is no array of numbers, or of another shape.
     """
     try:
-        array = np.asarray(image, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = numbers(image)
+    except ValueError:
         raise ShapeError("the image is not an array of numbers") from None
     batch, shape = batch_of(network, array.shape)
     return array.reshape(batch, *shape)

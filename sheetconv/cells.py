@@ -94,6 +94,8 @@ def check_text(text: str, where: str) -> None:
         text: what a cell or a property is to say.
         where: its place, for the error.
     """
+    if not isinstance(text, str):
+        raise LayoutError(f"{where} is {ascii(text)[:40]}: expected a text")
     if (length := text_length(text)) > MAX_TEXT:
         raise LayoutError(
             f"{where} has {length:,} characters, and a cell takes {MAX_TEXT:,}: shorten it"

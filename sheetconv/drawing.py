@@ -6,9 +6,14 @@ existing workbook pins planes to cells and gives texts, widths and colours itsel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from .errors import LayoutError
+from .layers.validation import shown
+from .spelling import these
 
 FormulaStyle = Literal["sumproduct", "array"]
 LayoutStyle = Literal["auto", "one-sheet", "per-layer"]
@@ -24,6 +29,24 @@ TINTS = {
     "blue": ("#FFFFFF", "#2F6FDE"),
 }
 GREY = "#D9D9D9"
+
+_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
+_ALIGNMENTS = ("left", "center", "right")
+
+
+def _check(owner: Any, name: str, fits: bool, expected: str) -> None:
+    if not fits:
+        value = shown(getattr(owner, name))
+        raise LayoutError(f"{type(owner).__name__}: {name} is {value}: expected {expected}")
+
+
+def _all_are(items: Iterable[Any], kind: Any) -> bool:
+    return all(isinstance(item, kind) for item in items)
+
+
+def _is_between(value: Any, least: float, most: float, *, whole: bool = False) -> bool:
+    kind = int if whole else int | float
+    return isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +68,17 @@ class Style:
     fill: str | None = None
     align: str | None = None
 
+    def __post_init__(self) -> None:
+        _check(self, "number_format", isinstance(self.number_format, str), "a text")
+        for name in ("bold", "italic"):
+            _check(self, name, isinstance(getattr(self, name), bool), "true or false")
+        for name in ("colour", "fill"):
+            value = getattr(self, name)
+            fits = value is None or (isinstance(value, str) and bool(_COLOUR.fullmatch(value)))
+            _check(self, name, fits, 'a colour such as "#F8696B"')
+        aligned = self.align is None or (isinstance(self.align, str) and self.align in _ALIGNMENTS)
+        _check(self, "align", aligned, these(_ALIGNMENTS))
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -59,6 +93,10 @@ class Text:
     cell: str
     text: str
     style: Style = Style()
+
+    def __post_init__(self) -> None:
+        _check(self, "cell", isinstance(self.cell, str), "a cell such as A1")
+        _check(self, "style", isinstance(self.style, Style), "a Style")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +117,14 @@ class Columns:
     outline: int = 0
     collapsed: bool = False
 
+    def __post_init__(self) -> None:
+        _check(self, "columns", isinstance(self.columns, str), "columns such as A:AB")
+        _check(self, "width", _is_between(self.width, 0, 255), "a number from 0 to 255")
+        outline = "a whole number from 0 to 7"
+        _check(self, "outline", _is_between(self.outline, 0, 7, whole=True), outline)
+        for name in ("hidden", "collapsed"):
+            _check(self, name, isinstance(getattr(self, name), bool), "true or false")
+
 
 @dataclass(frozen=True, slots=True)
 class Fill:
@@ -91,6 +137,30 @@ class Fill:
 
     ranges: str
     style: Style
+
+    def __post_init__(self) -> None:
+        _check(self, "ranges", isinstance(self.ranges, str), "ranges such as A2:AB29")
+        _check(self, "style", isinstance(self.style, Style), "a Style")
+
+
+_WORDS = {
+    "layout": ("auto", "one-sheet", "per-layer"),
+    "formulas": ("sumproduct", "array"),
+    "border": ("drawn", "blank"),
+}
+_ANCHORS = 'cells by tensor name, as in {"input": ("C5",)}'
+_BY_TENSOR: tuple[tuple[str, Any, str], ...] = (
+    ("anchors", tuple | list, _ANCHORS),
+    ("number_formats", str, "number formats by tensor name"),
+    ("styles", Style, "a Style by tensor name"),
+)
+_LISTS: tuple[tuple[str, Any, str], ...] = (
+    ("texts", Text, "a tuple of Text, or None"),
+    ("colour_scales", str, "a tuple of ranges, or None"),
+    ("columns", Columns, "a tuple of Columns, or None"),
+    ("fills", Fill, "a tuple of Fill"),
+    ("merges", str, "a tuple of ranges"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +195,14 @@ class Drawing:
         freeze: the first cell that scrolls, as A1 text; None for no frozen panes.
             Default: below the titles.
         zoom: in percent. Default 100.
+
+    Raises:
+        LayoutError: a field is of another type, or out of its range.
+
+    Example:
+        >>> Drawing(zoom=1000)
+        Traceback (most recent call last):
+        sheetconv.errors.LayoutError: Drawing: zoom is 1000: expected a whole number from 10 to 400
     """
 
     worksheet: str = "network"
@@ -145,6 +223,35 @@ class Drawing:
     merges: tuple[str, ...] = ()
     freeze: str | None = "A3"
     zoom: int = 100
+
+    def __post_init__(self) -> None:
+        _check(self, "worksheet", isinstance(self.worksheet, str), "a text")
+        for name, words in _WORDS.items():
+            word = getattr(self, name)
+            _check(self, name, isinstance(word, str) and word in words, these(words))
+        _check(self, "fuse", isinstance(self.fuse, bool), "true or false")
+        named = isinstance(self.aligned, Set) and _all_are(self.aligned, str)
+        _check(self, "aligned", named, "a set of layer names")
+        for name, kind, expected in _BY_TENSOR:
+            items = getattr(self, name)
+            fits = isinstance(items, Mapping) and _all_are(items, str)
+            _check(self, name, fits and _all_are(items.values(), kind), expected)
+        anchored = all(cells and _all_are(cells, str) for cells in self.anchors.values())
+        _check(self, "anchors", anchored, _ANCHORS)
+        for name, kind, expected in _LISTS:
+            items = getattr(self, name)
+            optional = items is None and name not in ("fills", "merges")
+            fits = isinstance(items, tuple | list) and _all_are(items, kind)
+            _check(self, name, optional or fits, expected)
+        filled = all(scale.strip() for scale in self.colour_scales or ())
+        _check(self, "colour_scales", filled, "ranges such as A2:AB29")
+        for name in ("default_width", "row_height"):
+            size = getattr(self, name)
+            fits = size is None or (_is_between(size, 0, 256) and 0 < size < 256)
+            _check(self, name, fits, "a number between 0 and 256")
+        _check(self, "freeze", self.freeze is None or isinstance(self.freeze, str), "a cell")
+        zoom = "a whole number from 10 to 400"
+        _check(self, "zoom", _is_between(self.zoom, 10, 400, whole=True), zoom)
 
     @property
     def is_pinned(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from os import PathLike
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from .errors import ShapeError
 from .formulas import Shape
 from .layers import Layer
 from .layers.base import Array, Cache
+from .layers.validation import numbers, shown, whole
 
 #: What NumPy raises when an array does not fit into memory, or cannot exist at all.
 TOO_LARGE = (MemoryError, OverflowError, ValueError)
@@ -50,32 +52,32 @@ class Sequential:
             name, layer = item if isinstance(item, tuple) and len(item) == 2 else ("", item)
             if not isinstance(layer, Layer) or not isinstance(name, str):
                 raise ShapeError(
-                    f"Sequential got {item!r}: expected layers such as Conv2d(1, 2, 3) "
+                    f"Sequential got {shown(item)}: expected layers such as Conv2d(1, 2, 3) "
                     "or pairs (name, layer)"
                 )
             counts[layer.stem] = counts.get(layer.stem, 0) + 1
             name = name or f"{layer.stem}{counts[layer.stem]}"
             if not name.isidentifier():
                 raise ShapeError(
-                    f"layer name {name!r}: use letters, digits and underscores, as in conv1"
+                    f"layer name {shown(name)}: use letters, digits and underscores, as in conv1"
                 )
             if name in self.layers:
                 raise ShapeError(f"two layers are named {name!r}: give each a name of its own")
             self.layers[name] = layer
         if not self.layers:
             raise ShapeError("Sequential got no layers: expected at least one")
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(whole("Sequential", "seed", seed, 0))
         try:
             self.params: dict[str, dict[str, Array]] = {
                 name: layer.init_params(rng) for name, layer in self.layers.items()
+            }
+            self.buffers: dict[str, dict[str, Array]] = {
+                name: layer.init_buffers() for name, layer in self.layers.items()
             }
         except TOO_LARGE:
             raise ShapeError(
                 "the network has more parameters than fit into memory: use smaller layers"
             ) from None
-        self.buffers: dict[str, dict[str, Array]] = {
-            name: layer.init_buffers() for name, layer in self.layers.items()
-        }
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
         return iter(self.layers.items())
@@ -98,9 +100,15 @@ class Sequential:
             {'conv1': (2, 26, 26), 'conv2': (2, 24, 24)}
         """
         shapes: dict[str, Shape] = {}
-        shape = tuple(int(length) for length in input_shape)
-        if not shape or min(shape) < 1:
-            raise ShapeError(f"the input's shape is {input_shape}: every length must be at least 1")
+        shape: Shape = ()
+        with suppress(TypeError):
+            shape = tuple(input_shape)
+        if not shape or not all(_is_length(length) for length in shape):
+            raise ShapeError(
+                f"the input's shape is {shown(input_shape)}: every length must be at least 1, "
+                "a whole number"
+            )
+        shape = tuple(int(length) for length in shape)
         for name, layer in self:
             try:
                 shape = layer.output_shape(shape)
@@ -126,7 +134,12 @@ class Sequential:
         Raises:
             ShapeError: the batch does not fit the first layer, or one layer the next.
         """
-        x = np.asarray(x, dtype=np.float64)
+        try:
+            x = numbers(x)
+        except ValueError as error:
+            raise ShapeError(f"the batch is {error}") from None
+        if not len(x.shape) or not len(x):
+            raise ShapeError(f"the batch has shape {x.shape}: expected at least one image")
         self.shapes(x.shape[1:])
         caches: dict[str, Cache] = {}
         for name, layer in self:
@@ -187,14 +200,18 @@ class Sequential:
             >>> net.params["conv1"]["bias"]
             array([0.5])
         """
+        if not isinstance(state, Mapping):
+            raise ShapeError(
+                f"the parameters are {shown(state)}: expected arrays by name, as state_dict gives"
+            )
         own = self.state_dict()
         arrays: dict[str, Array] = {}
         problems = [f"{name} is missing" for name in own if name not in state]
-        problems += [f"{name} is unknown" for name in state if name not in own]
+        problems += [f"{_plain(name)} is unknown" for name in state if name not in own]
         for name in own.keys() & state.keys():
             try:
-                arrays[name] = np.array(state[name], dtype=np.float64)
-            except (TypeError, ValueError):
+                arrays[name] = numbers(state[name]).copy()
+            except ValueError:
                 problems.append(f"{name} is not an array of numbers")
                 continue
             if arrays[name].shape != own[name].shape:
@@ -252,3 +269,12 @@ class Sequential:
         from .interchange.onnx_writing import to_onnx
 
         to_onnx(self, path, input_shape, force=force, dtype=dtype)
+
+
+def _plain(name: Any) -> str:
+    """A name that somebody else gave, for an error of one line."""
+    return name if isinstance(name, str) and name.isprintable() else shown(name)
+
+
+def _is_length(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) > 0

@@ -118,16 +118,14 @@ def _text(table: Table) -> Text:
 
 
 def _columns(table: Table) -> Columns:
-    columns = Columns(
-        table.need("columns", str, "columns such as A:AB"),
-        table.need("width", float, "a number of characters"),
-        table.get("hidden", bool, "true or false", False) or False,
-        table.get("outline", int, "a whole number from 0 to 7", 0) or 0,
-        table.get("collapsed", bool, "true or false", False) or False,
-    )
-    if not 0 <= columns.outline <= 7:
-        raise table.error("outline", columns.outline, "a whole number from 0 to 7")
-    if not 0 <= columns.width <= 255:
-        raise table.error("width", columns.width, "a number from 0 to 255")
+    letters = table.need("columns", str, "columns such as A:AB")
+    width = table.need("width", float, "a number of characters")
+    outline = table.get("outline", int, "a whole number from 0 to 7", 0) or 0
+    hidden = table.get("hidden", bool, "true or false", False) or False
+    collapsed = table.get("collapsed", bool, "true or false", False) or False
+    if not 0 <= outline <= 7:
+        raise table.error("outline", outline, "a whole number from 0 to 7")
+    if not 0 <= width <= 255:
+        raise table.error("width", width, "a number from 0 to 255")
     table.finish()
-    return columns
+    return Columns(letters, width, hidden, outline, collapsed)

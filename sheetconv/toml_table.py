@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from .cells import parse_cell, parse_range
 from .errors import LayoutError, TemplateError
+from .layers.validation import shown
 from .spelling import meant, misspelt, suggestion, these
 
 _T = TypeVar("_T")
@@ -24,7 +25,7 @@ class Table:
 
     def error(self, key: str, got: Any, expected: str) -> TemplateError:
         place = ".".join(part for part in (self.where, key) if part) or "the file"
-        return TemplateError(f"{self.file}: {place} is {_shown(got)}: expected {expected}")
+        return TemplateError(f"{self.file}: {place} is {shown(got)}: expected {expected}")
 
     def get(
         self,
@@ -96,8 +97,3 @@ class Table:
                 raise TemplateError(
                     f"{self.file}: unknown key {key!r}{place}{suggestion(key, self.asked)}"
                 )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -15,7 +15,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxWriterException
 
@@ -24,6 +23,7 @@ from .cells import MAX_SHEET_NAME, check_text
 from .drawing import Drawing
 from .errors import LayoutError, WorkbookError
 from .files import check_target, written_whole
+from .layers.validation import whole
 from .layout import Layout, cell_count
 from .network import Sequential
 from .version import __version__
@@ -87,7 +87,7 @@ def build(
         >>> built.formula_cells                       # 2*6*6 + 2*3*3 + 2
         92
     """
-    sheet = NetworkSheet(network, np.asarray(image), drawing or Drawing())
+    sheet = NetworkSheet(network, image, drawing or Drawing())
     return build_workbook([sheet], path, force=force, seed=seed)
 
 
@@ -114,6 +114,7 @@ def build_workbook(
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
         raise WorkbookError(f"{target}: the name of a workbook ends in .xlsx")
+    whole("build", "seed", seed, 0)
     check_text(title, "the title")
     check_target(target, force=force)
     if not sheets:

@@ -543,7 +543,7 @@ def test_dropout_counts_what_it_dropped(layer: Dropout, total: float, share: flo
         (lambda: Linear(0, 1), "Linear: in_features is 0"),
         (lambda: Linear(1, -1), "Linear: out_features is -1"),
         (lambda: Linear(1, 1, bias=None), "Linear: bias is None"),
-        (lambda: GELU("erf"), "GELU: approximate is 'erf': expected 'none' or 'tanh'"),
+        (lambda: GELU("erf"), "GELU: approximate is 'erf': expected none or tanh"),
         (lambda: BatchNorm2d(0), "BatchNorm2d: num_features is 0"),
         (lambda: BatchNorm2d(1, eps=0), "BatchNorm2d: eps is 0: expected a number above 0"),
         (lambda: BatchNorm2d(1, eps=float("inf")), "BatchNorm2d: eps is inf"),

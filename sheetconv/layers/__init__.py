@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import TemplateError
 from ..spelling import misspelt, suggestion
 from .base import Example, Layer
+from .validation import shown
 
 
 def _find() -> dict[str, type[Layer]]:
@@ -50,6 +51,11 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
         Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padding=0, dilation=1,
         groups=1, bias=True, padding_mode='zeros')
     """
+    if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
+        raise TemplateError(
+            f"a layer is {shown(config)}: expected its type and fields by name, as in "
+            '{"type": "ReLU"}'
+        )
     kind = config.get("type")
     if kind is None:
         hint = misspelt("type", config)
@@ -58,13 +64,13 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
         # What people read, as Dense for Linear, is not far from a name.
         titles = {layer.title: name for name, layer in LAYERS.items()}
         raise TemplateError(
-            f"layer type {kind!r} is unknown{suggestion(str(kind), list(LAYERS), titles)}"
+            f"layer type {shown(kind)} is unknown{suggestion(shown(kind), list(LAYERS), titles)}"
         )
     known = {field.name: field for field in fields(LAYERS[kind])}
     given = {key: value for key, value in config.items() if key != "type"}
     for key in given:
         if key not in known:
-            raise TemplateError(f"{kind} has no field {key!r}{suggestion(key, list(known))}")
+            raise TemplateError(f"{kind} has no field {shown(key)}{suggestion(key, list(known))}")
     for key, field in known.items():
         if field.default is MISSING and key not in given:
             raise TemplateError(f"{kind} needs the field {key!r}")

@@ -26,6 +26,9 @@ Cache = Any
 #: The unit roundoff of a double: the relative error of one correctly rounded operation.
 ROUNDOFF = 2.0**-53
 
+#: The most numbers of one tensor of weights: 1 GiB, more than those of large networks.
+MOST_NUMBERS = 2**27
+
 #: LibreOffice and Excel show a sum or difference as 0 where it is less than this part of
 #: its operands.
 SNAP = 2.0**-48
@@ -324,6 +327,13 @@ class Elementwise(Layer):
 
 
 def kaiming_uniform(rng: np.random.Generator, shape: Shape, fan_in: int) -> Array:
-    """PyTorch's default initialisation, uniform in +-1/sqrt(fan_in)."""
+    """PyTorch's default initialisation, uniform in +-1/sqrt(fan_in).
+
+    Raises:
+        MemoryError: there are more than `MOST_NUMBERS`. Where a system promises more memory
+            than it has, drawing them would stop it.
+    """
+    if math.prod(shape) > MOST_NUMBERS:
+        raise MemoryError(f"{math.prod(shape):,} numbers")
     bound = 1.0 / math.sqrt(max(fan_in, 1))
     return rng.uniform(-bound, bound, shape)

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Role, Shape, View
 from .base import ROUNDOFF, Arrangement, Array, Cache, Example, Layer, Params, Tensor
-from .validation import flag, pair, whole
+from .validation import flag, pair, shown, whole
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ class Dropout(Layer):
         for field in ("p", "margin"):
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise ShapeError(f"Dropout: {field} is {value!r}: expected a number from 0 to 1")
+                raise ShapeError(
+                    f"Dropout: {field} is {shown(value)}: expected a number from 0 to 1"
+                )
             self.set(field, float(value))
         flag("Dropout", "rescale", self.rescale)
         if self.counted is not None:

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError
 from ..formulas import Formula
 from .base import ROUNDOFF, SNAP, Array, Cache, Elementwise, Example, Params
+from .validation import one_of
 
 # Beyond the relative error of any engine's NORMSDIST, in the smaller of its two tails.
 _TAIL_ERROR = 2e-10
@@ -60,10 +60,7 @@ class GELU(Elementwise):
     is_fusable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.approximate not in ("none", "tanh"):
-            raise ShapeError(
-                f"GELU: approximate is {self.approximate!r}: expected 'none' or 'tanh'"
-            )
+        one_of("GELU", "approximate", self.approximate, ("none", "tanh"))
 
     def _part(self, x: Array) -> Array:
         """What each x is multiplied by."""

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..formulas import Formula
 from .base import ROUNDOFF, Array, Cache, Elementwise, Example, Params
+from .validation import shown
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ class LeakyReLU(Elementwise):
         slope = self.negative_slope
         if isinstance(slope, bool) or not isinstance(slope, int | float) or not 0 <= slope <= 1:
             raise ShapeError(
-                f"LeakyReLU: negative_slope is {slope!r}: expected a number from 0 to 1"
+                f"LeakyReLU: negative_slope is {shown(slope)}: expected a number from 0 to 1"
             )
+        # NumPy's own float is written otherwise in a formula.
+        self.set("negative_slope", float(slope))
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         return np.maximum(x, self.negative_slope * x), x > 0

@@ -12,7 +12,7 @@ from ..cells import MAX_FORMULA, Grid
 from ..errors import LayoutError, ShapeError
 from ..formulas import CellFormulas, Formula, Role, Shape, View
 from .base import ROUNDOFF, SNAP, Array, Cache, Layer, Params, Reach, Tensor
-from .validation import flag, whole
+from .validation import flag, shown, whole
 
 # Excel takes as many arguments of AVERAGE.
 _MOST_AREAS = 255
@@ -39,12 +39,13 @@ class Normalization2d(Layer):
         whole(name, "num_features", self.num_features, 1)
         self.store_plain("num_features")
         if not _is_number(self.eps) or not 0 < self.eps < math.inf:
-            raise ShapeError(f"{name}: eps is {self.eps!r}: expected a number above 0")
+            raise ShapeError(f"{name}: eps is {shown(self.eps)}: expected a number above 0")
         self.set("eps", float(self.eps))
         if self.momentum is not None:
             if not _is_number(self.momentum) or not 0 <= self.momentum <= 1:
                 raise ShapeError(
-                    f"{name}: momentum is {self.momentum!r}: expected a number from 0 to 1, or None"
+                    f"{name}: momentum is {shown(self.momentum)}: expected a number from 0 to 1, "
+                    "or None"
                 )
             self.set("momentum", float(self.momentum))
         flag(name, "affine", self.affine)

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Shape, View
 from .base import Array, Border, Layer, Reach
-from .validation import flag, pair
+from .validation import flag, pair, shown
 
 
 class Pool2d(Layer):
@@ -134,10 +134,9 @@ class GlobalPool2d(Layer):
     function: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        if self.output_size not in (1, (1, 1)):
-            raise ShapeError(
-                f"{type(self).__name__}: output_size is {self.output_size!r}: expected 1"
-            )
+        name = type(self).__name__
+        if pair(name, "output_size", self.output_size, 1) != (1, 1):
+            raise ShapeError(f"{name}: output_size is {shown(self.output_size)}: expected 1")
         self.set("output_size", 1)
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Role, Shape, View
 from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor
+from .validation import whole
 
 _MOST_ARGUMENTS = 255
 
@@ -49,8 +50,9 @@ class Softmax(Layer):
     stem: ClassVar[str] = "softmax"
 
     def __post_init__(self) -> None:
-        if isinstance(self.dim, bool) or self.dim not in (1, -1):
-            raise ShapeError(f"Softmax: dim is {self.dim!r}: expected 1 or -1, the features")
+        if whole("Softmax", "dim", self.dim, -1) not in (1, -1):
+            raise ShapeError(f"Softmax: dim is {self.dim}: expected 1 or -1, the features")
+        self.store_plain("dim")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ShapeError
 from ..spelling import meant, these
@@ -13,6 +14,47 @@ from ..spelling import meant, these
 #: The largest whole number of a layer: beyond every limit of a worksheet, and one that the
 #: workbook's description holds.
 LARGEST = 10**12 - 1
+
+
+#: Of a value that is refused, an error shows at most so many characters.
+_MOST_SHOWN = 60
+
+
+def shown(value: Any) -> str:
+    """A value of any kind, for an error of one line.
+
+    Example:
+        >>> shown([1, "a"]), len(shown("x" * 1000))
+        ("[1, 'a']", 60)
+    """
+    try:
+        text = " ".join(repr(value).split())
+    # Python writes no number of thousands of digits, and lists only so deep.
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+
+
+def numbers(value: Any) -> NDArray[np.float64]:
+    """An array of real numbers, as float64: what was given, or a copy.
+
+    Raises:
+        ValueError: it is not one.
+
+    Example:
+        >>> numbers([[1, True]])
+        array([[1., 1.]])
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise ValueError(f"{array.dtype} is no kind of real numbers")
+        # What is beyond a double becomes infinite.
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64, copy=False)
+    # A tensor of PyTorch that waits for its gradient gives a RuntimeError.
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(f"not an array of numbers: {error}") from None
 
 
 def whole(layer: str, field: str, value: Any, at_least: int) -> int:
@@ -23,7 +65,7 @@ def whole(layer: str, field: str, value: Any, at_least: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
         raise ShapeError(
-            f"{layer}: {field} is {value!r}: expected a whole number of at least {at_least}"
+            f"{layer}: {field} is {shown(value)}: expected a whole number of at least {at_least}"
         )
     if value > LARGEST:
         raise ShapeError(f"{layer}: {field} is beyond {LARGEST:,}, far more than a worksheet holds")
@@ -36,12 +78,16 @@ def pair(layer: str, field: str, value: Any, at_least: int) -> tuple[int, int]:
     Raises:
         ShapeError: it is neither, or too small.
     """
-    values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    values = value if _is_list(value) else (value, value)
     if len(values) != 2:
         raise ShapeError(
-            f"{layer}: {field} is {value!r}: expected a whole number or a pair (height, width)"
+            f"{layer}: {field} is {shown(value)}: expected a whole number or a pair (height, width)"
         )
     return (whole(layer, field, values[0], at_least), whole(layer, field, values[1], at_least))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def four_sides(layer: str, field: str, value: Any) -> tuple[int, int, int, int]:
@@ -55,14 +101,14 @@ def four_sides(layer: str, field: str, value: Any) -> tuple[int, int, int, int]:
     Raises:
         ShapeError: it is none of these.
     """
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 4:
+    if _is_list(value) and len(value) == 4:
         left, right, top, bottom = (whole(layer, field, v, 0) for v in value)
         return (left, right, top, bottom)
     try:
         height, width = pair(layer, field, value, 0)
     except ShapeError:
         raise ShapeError(
-            f"{layer}: {field} is {value!r}: expected a whole number, a pair (height, width), "
+            f"{layer}: {field} is {shown(value)}: expected a whole number, a pair (height, width), "
             "or four sides (left, right, top, bottom)"
         ) from None
     return (width, width, height, height)
@@ -75,7 +121,7 @@ def flag(layer: str, field: str, value: Any) -> bool:
         ShapeError: it is something else.
     """
     if not isinstance(value, bool):
-        raise ShapeError(f"{layer}: {field} is {value!r}: expected true or false")
+        raise ShapeError(f"{layer}: {field} is {shown(value)}: expected true or false")
     return value
 
 
@@ -85,8 +131,8 @@ def one_of(layer: str, field: str, value: Any, allowed: Sequence[str]) -> str:
     Raises:
         ShapeError: it is something else.
     """
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ShapeError(
-            f"{layer}: {field} is {value!r}: expected {these(allowed)}{meant(value, allowed)}"
+            f"{layer}: {field} is {shown(value)}: expected {these(allowed)}{meant(value, allowed)}"
         )
     return str(value)
