@@ -5,7 +5,6 @@ It reads the workbook's description and then each worksheet once, as a stream.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -148,7 +147,16 @@ def numbers_of(rows: Sequence[Sequence[Value]], grid: Grid) -> tuple[Array, dict
         >>> numbers_of([[1.0, None, "x"]], Grid("s", 0, 0, 1, 2, column_step=2))
         (array([ 1., nan]), {1: 'x'})
     """
-    values = [value for row in rows[:: grid.row_step] for value in row[:: grid.column_step]]
+    return _sorted_out(
+        [value for row in rows[:: grid.row_step] for value in row[:: grid.column_step]]
+    )
+
+
+def _sorted_out(values: Sequence[Value]) -> tuple[Array, dict[int, Value]]:
+    """The numbers among values, NaN elsewhere; and by their index the others."""
+    # Nearly always all are, and one call takes them.
+    if set(map(type, values)) == {float}:
+        return np.array(values), {}
     odd: dict[int, Value] = {}
     numbers = np.full(len(values), np.nan)
     for index, value in enumerate(values):
@@ -172,6 +180,9 @@ def calculated(book: OpenBook, placed: Placed) -> tuple[Array, dict[int, Value]]
         odd |= {start + index: value for index, value in strange.items()}
         start += grid.size
     return np.concatenate(parts), odd
+
+
+_NO_CELL = SheetCell(-1, -1, None, False, None, None)
 
 
 @dataclass(slots=True)
@@ -213,21 +224,20 @@ def _fill(spans: list[_Span], cells: Iterator[SheetCell]) -> None:
 
 def _take_row(span: _Span, i: int, by_column: dict[int, SheetCell]) -> None:
     grid, tensor = span.grid, span.tensor
-    for j in range(grid.width):
-        cell = by_column.get(grid.column + j * grid.column_step)
-        if cell is None:
-            continue
-        index = span.start + i * grid.width + j
-        value = cell.value
-        if not isinstance(value, float) or not math.isfinite(value):
-            # What is written as infinity or NaN is no number of any spreadsheet.
-            tensor.odd[index] = value
-        else:
-            tensor.numbers[index] = value
-        if cell.formula is not None:
-            tensor.is_formula[index] = True
-            if _is_changed(span, index, cell):
-                tensor.changed.append(index)
+    columns = range(grid.column, grid.bounds.last_column + 1, grid.column_step)
+    cells = [by_column.get(column, _NO_CELL) for column in columns]
+    values = [cell.value for cell in cells]
+    numbers, _ = _sorted_out(values)
+    first = span.start + i * grid.width
+    # What is written as infinity or NaN is no number of any spreadsheet.
+    for j in np.flatnonzero(~np.isfinite(numbers)).tolist():
+        numbers[j], tensor.odd[first + j] = np.nan, values[j]
+    tensor.numbers[first : first + grid.width] = numbers
+    tensor.is_formula[first : first + grid.width] = [cell.formula is not None for cell in cells]
+    if span.formulas:
+        tensor.changed += [
+            index for index, cell in enumerate(cells, first) if _is_changed(span, index, cell)
+        ]
 
 
 def _is_changed(span: _Span, index: int, cell: SheetCell) -> bool:
@@ -235,16 +245,15 @@ def _is_changed(span: _Span, index: int, cell: SheetCell) -> bool:
 
     The followers of a shared formula are the fill of a leader that is compared itself.
     """
-    if not span.formulas:
-        return False
-    if cell.formula == "" and cell.shared is not None:
+    if cell.formula is None or (cell.formula == "" and cell.shared is not None):
         return False
     for item in reversed(span.formulas):
         if item.start <= index:
             i, j = divmod(index - item.start, item.grid.width)
             if cell.shared is not None and not can_share(item):
                 return False
-            return _normal(cell.formula or "") != _normal(formula_text(item.formula, i, j))
+            text = formula_text(item.formula, i, j)
+            return cell.formula != text and _normal(cell.formula) != _normal(text)
     return False
 
 

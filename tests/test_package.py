@@ -19,6 +19,7 @@ from sheetconv.xlsx import (
     archive,
     check_package,
     poison,
+    poisoning,
     read_cells,
     reading,
     sheet_parts,
@@ -371,6 +372,41 @@ def test_poison_splices_nothing_but_types_and_values(book: Path, tmp_path: Path)
         '</x:c><x:c r="C1"><x:f>B1</x:f><x:v>-1.5</x:v></x:c><x:c r="D1"><x:f t="shared" si="0"/>'
         '<x:v>-1.5</x:v></x:c><x:c r="E1" s="1"/></x:row></x:sheetData></x:worksheet>'
     )
+
+
+FORMULAS_IN_DISGUISE = [
+    '<row r="1"><c r="A1"><f t="shared" si="0"/></c><!-- <c r="B1"><f>1</f></c> --></row>',
+    '<row r="1"><c r="A1"><f>"<![CDATA[<c r="B1"><f>1</f></c>]]>"</f><v>1</v></c></row>',
+    '<row r="1"><c r="A1"><f>1</f><v>1</v></c><c s="1" r="B1" t="b"><f>2</f><v>0</v></c></row>',
+    '<row r="1"><c r="A1"><f ref="A1:B1" t="array">{1,2}</f><v>1</v></c>'
+    '<c r="B1"><v>2</v></c></row>',
+]
+
+
+@pytest.mark.parametrize("rows", USUAL + UNUSUAL + FORMULAS_IN_DISGUISE)
+def test_both_ways_to_poison_agree(
+    book: Path, rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_rows(book, rows)
+    counts = [poison(path, tmp_path / "either.xlsx")]
+    monkeypatch.setattr(poisoning, "_poisoned_usual", lambda *_: None)
+    counts.append(poison(path, tmp_path / "general.xlsx"))
+    assert counts[0] == counts[1]
+    assert (tmp_path / "either.xlsx").read_bytes() == (tmp_path / "general.xlsx").read_bytes()
+
+
+@pytest.mark.parametrize("rows", [USUAL[0], USUAL[2]])
+def test_usual_formulas_are_poisoned_the_fast_way(
+    book: Path, rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(poisoning, "_poisoned")
+    assert poison(with_rows(book, rows), tmp_path / "copy.xlsx")
+
+
+def test_a_damaged_worksheet_is_not_poisoned(book: Path, tmp_path: Path) -> None:
+    path = with_rows(book, '<row r="1"><c r="A1"><f>1</f><v>1</v></c><v></row>')
+    assert "no well-formed XML" in message(path, lambda file: poison(file, tmp_path / "copy.xlsx"))
+    assert not (tmp_path / "copy.xlsx").exists()
 
 
 def test_poison_is_gone_after_recalculation(tmp_path: Path) -> None:

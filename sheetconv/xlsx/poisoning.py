@@ -21,6 +21,14 @@ from .archive import new_parser, open_package, sheet_parts
 #: Kinds of formula whose results fill a range of which only the first cell has the formula.
 RANGE_FORMULAS = ("array", "dataTable")
 
+#: A cell with a formula, as programs usually write it: what stays before its type, what stays
+#: behind it, and its value.
+_USUAL = re.compile(
+    rb'(<c r="[A-Z]+[0-9]+"(?: s="[0-9]+")?)(?: t="\w+")?((?: cm="[0-9]+")?>'
+    rb'<f(?: [\w:]+="[^"<>]*")*(?:/>|>[^<]*</f>))(?:<v ?/>|<v>[^<]*</v>)?</c>'
+)
+_FORMULA = re.compile(rb"<f[\s/>]")
+_RANGE_FORMULA = re.compile(rb'<f [^<>]*"(?:%s)"[^<>]*' % "|".join(RANGE_FORMULAS).encode())
 _TYPE_ATTRIBUTE = re.compile(rb"\st\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -58,7 +66,8 @@ def poison(
                 for entry in package.infolist():
                     data = package.read(entry)
                     if entry.filename in parts:
-                        data, cells = _poisoned(package, entry.filename, data, number)
+                        usual = _poisoned_usual(package, entry.filename, data, number)
+                        data, cells = usual or _poisoned(package, entry.filename, data, number)
                         count += cells
                     # A copy: writing would overwrite the offset of the entry to be read.
                     # Level 1, since the file is read once or twice and then thrown away.
@@ -72,6 +81,25 @@ def poison(
         finally:
             unfinished.unlink(missing_ok=True)
     return count
+
+
+def _poisoned_usual(
+    package: zipfile.ZipFile, part: str, data: bytes, number: bytes
+) -> tuple[bytes, int] | None:
+    """As `_poisoned`, ten times as fast: by one regular expression that must match every formula.
+
+    None where one is spelled otherwise, where a formula fills cells besides its own, and where
+    what looks like a cell may be none: in a comment, a CDATA section, an instruction.
+    """
+    if b"<worksheet" not in data or b"<!" in data or data.count(b"<?") > 1:
+        return None
+    if any(b":" in formula for formula in _RANGE_FORMULA.findall(data)):
+        return None
+    spliced, count = _USUAL.subn(rb"\1\2<v>" + number + b"</v></c>", data)
+    if count != len(_FORMULA.findall(data)):
+        return None
+    new_parser(package, part).Parse(data, True)
+    return spliced, count
 
 
 def _poisoned(package: zipfile.ZipFile, part: str, data: bytes, number: bytes) -> tuple[bytes, int]:

@@ -130,6 +130,8 @@ def _is_utf_8(head: bytes) -> bool:
 def _scanner(strings: Strings) -> Callable[[str], list[SheetCell]]:
     columns = Columns()
     formulas = Formulas()
+    # The followers of a shared formula all have the same attributes: its number by these.
+    followers: dict[str, int] = {}
     # Half the time of calling SheetCell.
     new = tuple.__new__
     row, row_text = -1, ""
@@ -154,7 +156,11 @@ def _scanner(strings: Strings) -> Callable[[str], list[SheetCell]]:
             column = columns[letters]
             if f:
                 if attributes:
-                    array, shared = formulas.read(dict(_ATTRIBUTE.findall(attributes)))
+                    shared = followers.get(attributes)
+                    if shared is None:
+                        array, shared = formulas.read(dict(_ATTRIBUTE.findall(attributes)))
+                        if shared is not None:
+                            followers[attributes] = shared
                 if "&" in formula:
                     formula = _resolve(formula)
             elif not v:
