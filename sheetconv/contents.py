@@ -145,7 +145,7 @@ class NetworkContents:
             (stage,) = (item for item in self.layout.stages if item.name == stage_name)
             for tensor in self.network.layers[stage_name].tensors(stage.input_shape):
                 if tensor.name == own:
-                    arrangement, batched = tensor.arrangement, bool(tensor.batched)
+                    arrangement, batched = tensor.arrangement, tensor.batched
         before = ("image",) if batched else ()
         axes = (*before, *_AXES.get(arrangement, ()))
         if len(axes) == dimensions:

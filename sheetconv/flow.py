@@ -296,8 +296,8 @@ class Flow:
             style = replace(style, number_format=self.drawing.number_formats[full])
         self.styles[full] = style
 
-    def _colour(self, ranges: list[Range], colours: tuple[str, ...], batched: bool | None) -> None:
-        self.page.scales.append((ColourScale(tuple(ranges), colours), bool(batched)))
+    def _colour(self, ranges: list[Range], colours: tuple[str, ...], batched: bool) -> None:
+        self.page.scales.append((ColourScale(tuple(ranges), colours), batched))
 
     def _planes(
         self, full: str, tensor: Tensor, steps: tuple[int, int], title: str, rows: tuple[int, ...]
@@ -371,7 +371,7 @@ class Flow:
         number = [t.name for t in listed].index(tensor.name)
         rows = self._rows(stage, layer, layer.tensors(stage.input_shape)[-1])
         for row in rows:
-            self._text(row + number, self.column, tensor.label, batched=tensor.batched or False)
+            self._text(row + number, self.column, tensor.label, batched=tensor.batched)
         self._cells(full, tensor, [(row + number, self.column + 2) for row in rows])
         if number == len(listed) - 1:
             self.column += 3 + GAP
@@ -385,13 +385,13 @@ class Flow:
         for grid in self.grids[drawn[-1]]:
             row = grid.bounds.last_row + 1 + already
             chosen.append((row, grid.column + 4))
-            self._text(row, grid.column, tensor.label, batched=tensor.batched or False)
+            self._text(row, grid.column, tensor.label, batched=tensor.batched)
         self._cells(full, tensor, chosen)
         last = max(grid.column for grid in self.grids[full])
         self.column = max(self.column, last + 1 + GAP)
 
     def _single(self, full: str, tensor: Tensor) -> None:
-        self._text(_TOP, self.column, tensor.label, batched=tensor.batched or False)
+        self._text(_TOP, self.column, tensor.label, batched=tensor.batched)
         self._cells(full, tensor, [(_TOP + 1, self.column)])
         self.column = self.grids[full][0].column + 1 + GAP
 

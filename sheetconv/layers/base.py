@@ -60,9 +60,8 @@ class Tensor:
         number_format: Excel's number format; None for the workbook's own.
         spread: rows and columns from one unit of a kernel to the next, in units of the
             input's plane.
-        batched: whether each image of a batch has its own, as activations do; a batch then
-            comes first in the arrays, though not in `shape`. Default: whether it holds
-            formulas or the image.
+        per_image: whether each image of a batch has its own, as activations do. Default:
+            whether it holds formulas or the image.
     """
 
     name: str
@@ -72,12 +71,14 @@ class Tensor:
     label: str = ""
     number_format: str | None = None
     spread: tuple[int, int] = (1, 1)
-    batched: bool | None = None
+    per_image: bool | None = None
 
-    def __post_init__(self) -> None:
-        if self.batched is None:
-            per_image = self.role.is_formula or self.role is Role.INPUT
-            object.__setattr__(self, "batched", per_image)
+    @property
+    def batched(self) -> bool:
+        """Whether arrays have the batch first, though `shape` has not."""
+        if self.per_image is None:
+            return self.role.is_formula or self.role is Role.INPUT
+        return self.per_image
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
 from ..formulas import MOST_TERMS, CellFormulas, Formula, Role, Shape, View, joined
-from . import padding as frames
 from .base import (
     ROUNDOFF,
     SNAP,
@@ -25,6 +24,17 @@ from .base import (
     Reach,
     Tensor,
     kaiming_uniform,
+)
+from .padding import (
+    MODES,
+    check_fits,
+    frame,
+    frame_formulas,
+    frame_size,
+    padded,
+    source_index,
+    unpadded_gradient,
+    with_frame,
 )
 from .validation import flag, four_sides, one_of, pair, whole
 
@@ -101,7 +111,7 @@ class Conv2d(Layer):
                     f"{getattr(self, field)}"
                 )
         flag("Conv2d", "bias", self.bias)
-        one_of("Conv2d", "padding_mode", self.padding_mode, frames.MODES)
+        one_of("Conv2d", "padding_mode", self.padding_mode, MODES)
         self.store_plain("in_channels", "out_channels", "kernel_size", "stride", "padding")
         self.store_plain("dilation", "groups")
 
@@ -136,7 +146,7 @@ class Conv2d(Layer):
             raise self.refuse_input(input_shape, f"({self.in_channels}, height, width)")
         (kh, kw), (sh, sw) = self._span, self._stride
         left, right, top, bottom = self._sides
-        frames.check_fits("Conv2d", self.padding_mode, self._sides, *input_shape[1:])
+        check_fits("Conv2d", self.padding_mode, self._sides, *input_shape[1:])
         height, width = input_shape[1] + top + bottom, input_shape[2] + left + right
         if height < kh or width < kw:
             raise ShapeError(
@@ -168,9 +178,9 @@ class Conv2d(Layer):
         """Every window of a batch: (N, C, H', W', kernel_h, kernel_w)."""
         (sh, sw), (dh, dw) = self._stride, self._dilation
         if "border" in params:
-            whole = frames.with_frame(x, params["border"], self._sides)
+            whole = with_frame(x, params["border"], self._sides)
         else:
-            whole = frames.padded(x, self._sides, self.padding_mode)
+            whole = padded(x, self._sides, self.padding_mode)
         windows = sliding_window_view(whole, self._span, axis=(2, 3))
         return windows[:, :, ::sh, ::sw, ::dh, ::dw]
 
@@ -212,14 +222,14 @@ class Conv2d(Layer):
         }
         if self.bias:
             grads["bias"] = grad_output.sum(axis=(0, 2, 3))
-        padded = np.zeros((n, c, h + top + bottom, w + left + right))
+        grad = np.zeros((n, c, h + top + bottom, w + left + right))
         rows, columns = grad_output.shape[2] * sh, grad_output.shape[3] * sw
         for (channels, o), u, v in product(self._groups(), range(kh), range(kw)):
             # (N, O, H', W') x (O, C) -> (N, H', W', C)
             share = np.tensordot(grad_output[:, o], params["weight"][o, :, u, v], axes=(1, 0))
             i, j = slice(u * dh, u * dh + rows, sh), slice(v * dw, v * dw + columns, sw)
-            padded[:, channels, i, j] += np.moveaxis(share, -1, 1)
-        return frames.unpadded_gradient(padded, self._sides, self.padding_mode), grads
+            grad[:, channels, i, j] += np.moveaxis(share, -1, 1)
+        return unpadded_gradient(grad, self._sides, self.padding_mode), grads
 
     def forward_naive(self, x: Array, params: Params) -> Array:
         (sh, sw), (dh, dw) = self._stride, self._dilation
@@ -230,8 +240,8 @@ class Conv2d(Layer):
         for b, o, i, j in np.ndindex(out.shape):
             total = float(params["bias"][o]) if self.bias else 0.0
             for c, u, v in np.ndindex(inputs, *self._kernel):
-                row = frames.source_index(i * sh + u * dh - top, height, self.padding_mode)
-                column = frames.source_index(j * sw + v * dw - left, width, self.padding_mode)
+                row = source_index(i * sh + u * dh - top, height, self.padding_mode)
+                column = source_index(j * sw + v * dw - left, width, self.padding_mode)
                 if row is not None and column is not None:
                     plane = x[b, o // outputs * inputs + c]
                     total += plane[row, column] * params["weight"][o, c, u, v]
@@ -241,9 +251,7 @@ class Conv2d(Layer):
     def activations(self, x: Array, params: Params) -> dict[str, Array]:
         values = {}
         if self._has_border:
-            values["border"] = frames.frame(
-                frames.padded(x, self._sides, self.padding_mode), self._sides
-            )
+            values["border"] = frame(padded(x, self._sides, self.padding_mode), self._sides)
         partial = self._partial_sums(x, params)
         values |= partial
         if partial:
@@ -293,7 +301,7 @@ class Conv2d(Layer):
         if self.bias:
             drawn.append(Tensor("bias", (self.out_channels,), Role.PARAM, "scalars", "bias"))
         if self._has_border:
-            units = (self.in_channels, frames.frame_size(self._sides, *input_shape[1:]))
+            units = (self.in_channels, frame_size(self._sides, *input_shape[1:]))
             drawn.insert(0, Tensor("border", units, Role.STEP, "border"))
         shape = self.output_shape(input_shape)
         for number, chunk in enumerate(self._chunks, 1):
@@ -323,7 +331,7 @@ class Conv2d(Layer):
         inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
         formulas = []
         if self._has_border:
-            formulas += frames.frame_formulas(view, "border", self.padding_mode)
+            formulas += frame_formulas(view, "border", self.padding_mode)
         for o, start, grid in view.planes("out"):
             terms: list[Formula] = []
             first = o // outputs * inputs

@@ -169,7 +169,7 @@ class Dropout(Layer):
         label = "random numbers" if drawn == "planes" else "random"
         return (
             Tensor("p", (), Role.SETTING, "single", "p ="),
-            Tensor("random", shape, role, drawn, label, batched=True),
+            Tensor("random", shape, role, drawn, label, per_image=True),
             Tensor("mask", shape, Role.STEP, drawn, "mask"),
             Tensor("total", channels, Role.STEP, "below", "cells", "0"),
             Tensor("zeros", channels, Role.STEP, "below", "dropped", "0"),

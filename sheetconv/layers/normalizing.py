@@ -207,9 +207,9 @@ class Normalization2d(Layer):
             drawn.append(Tensor("running_mean", channels, Role.BUFFER, "scalars", "mean"))
             drawn.append(Tensor("running_var", channels, Role.BUFFER, "scalars", "var"))
         else:
+            own = not self.shares_batch
             for name in ("mean", "var"):
-                batched = not self.shares_batch
-                drawn.append(Tensor(name, channels, Role.STEP, "scalars", name, batched=batched))
+                drawn.append(Tensor(name, channels, Role.STEP, "scalars", name, per_image=own))
         if self.affine:
             drawn.append(Tensor("weight", channels, Role.PARAM, "scalars", "weight"))
             drawn.append(Tensor("bias", channels, Role.PARAM, "scalars", "bias"))
