@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -27,7 +28,7 @@ _OWN_ROW = "\ue000"
 
 @dataclass(frozen=True, slots=True)
 class NumberBand:
-    """Numbers on a grid.
+    """Numbers on a grid, each as the shortest text that reads back as the same double.
 
     Attributes:
         grid: where.
@@ -41,12 +42,13 @@ class NumberBand:
 
     def row_texts(self) -> Callable[[int], str]:
         width, head = self.grid.width, _cell_heads(self.grid, self.style)
-        template = "".join(f"{head[j]}><v>%s</v></c>" for j in range(width))
+        template = "".join(f"{head[j]}><v>%r</v></c>" for j in range(width))
 
         def text(i: int) -> str:
-            numbers = map(number_text, self.values[i].tolist())
             row = str(self.grid.row + i * self.grid.row_step + 1)
-            return template.replace(_OWN_ROW, row) % tuple(numbers)
+            filled = template.replace(_OWN_ROW, row) % tuple(self.values[i].tolist())
+            # 0 and 1 are frequent in images, and shorter than Python's 0.0 and 1.0.
+            return filled.replace(".0</v>", "</v>")
 
         return text
 
@@ -170,17 +172,6 @@ class SheetContent:
     progress: Callable[[int], object] | None = None
 
 
-def number_text(value: float) -> str:
-    """The shortest text that reads back as the same double.
-
-    Example:
-        >>> number_text(1.0), number_text(0.1 + 0.2), number_text(1e300)
-        ('1', '0.30000000000000004', '1e+300')
-    """
-    text = repr(value)
-    return text[:-2] if text.endswith(".0") else text
-
-
 class CellWorksheet(Worksheet):  # type: ignore[misc]
     """A worksheet whose cells come from bands."""
 
@@ -239,17 +230,20 @@ class CellWorksheet(Worksheet):  # type: ignore[misc]
 def _rows(bands: Iterable[Band]) -> Iterator[tuple[int, str, int]]:
     """Row number, XML text and number of cells of every row that has any."""
     waiting = sorted(bands, key=lambda band: band.grid.row, reverse=True)
-    active: list[tuple[int, Grid, Callable[[int], str]]] = []
+    active: list[tuple[int, int, Grid, Callable[[int], str]]] = []
     row = 0
     while waiting or active:
         if not active:
             row = waiting[-1].grid.row
+        begun = len(active)
         while waiting and waiting[-1].grid.row == row:
             band = waiting.pop()
-            active.append((band.grid.column, band.grid, band.row_texts()))
-            active.sort(key=lambda item: item[0])
+            last_row = band.grid.bounds.last_row
+            active.append((band.grid.column, last_row, band.grid, band.row_texts()))
+        if len(active) > begun:
+            active.sort(key=itemgetter(0))
         texts, cells = [], 0
-        for _, grid, text in active:
+        for _, _, grid, text in active:
             i, off = divmod(row - grid.row, grid.row_step)
             if not off:
                 texts.append(text(i))
@@ -257,7 +251,7 @@ def _rows(bands: Iterable[Band]) -> Iterator[tuple[int, str, int]]:
         if texts:
             yield row, "".join(texts), cells
         row += 1
-        active = [item for item in active if item[1].bounds.last_row >= row]
+        active = [item for item in active if item[1] >= row]
 
 
 def _cell_heads(grid: Grid, style: int) -> list[str]:

@@ -5,9 +5,12 @@ It reads the workbook's description and then each worksheet once, as a stream.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -118,9 +121,9 @@ def read_tensors(path: Path, described: Described) -> dict[str, TensorCells]:
         start = 0
         for grid in placed.grids:
             own = formulas.get(name, [])
-            spans.append(
-                _Span(tensors[name], grid, start, [c for c in own if _inside(c, start, grid)])
-            )
+            first = bisect_left(own, start, key=_START)
+            last = bisect_left(own, start + grid.size, key=_START)
+            spans.append(_Span(tensors[name], grid, start, own[first:last]))
             start += grid.size
     for sheet in layout.worksheets:
         _fill([span for span in spans if span.grid.sheet == sheet], read_cells(path, sheet))
@@ -147,15 +150,8 @@ def numbers_of(rows: Sequence[Sequence[Value]], grid: Grid) -> tuple[Array, dict
         >>> numbers_of([[1.0, None, "x"]], Grid("s", 0, 0, 1, 2, column_step=2))
         (array([ 1., nan]), {1: 'x'})
     """
-    return _sorted_out(
-        [value for row in rows[:: grid.row_step] for value in row[:: grid.column_step]]
-    )
-
-
-def _sorted_out(values: Sequence[Value]) -> tuple[Array, dict[int, Value]]:
-    """The numbers among values, NaN elsewhere; and by their index the others."""
-    # Nearly always all are, and one call takes them.
-    if set(map(type, values)) == {float}:
+    values = [value for row in rows[:: grid.row_step] for value in row[:: grid.column_step]]
+    if _are_numbers(values):
         return np.array(values), {}
     odd: dict[int, Value] = {}
     numbers = np.full(len(values), np.nan)
@@ -165,6 +161,11 @@ def _sorted_out(values: Sequence[Value]) -> tuple[Array, dict[int, Value]]:
         else:
             odd[index] = value
     return numbers, odd
+
+
+def _are_numbers(values: Sequence[Value]) -> bool:
+    """Whether all are floats, as nearly always: then one call takes them."""
+    return set(map(type, values)) == {float}
 
 
 def calculated(book: OpenBook, placed: Placed) -> tuple[Array, dict[int, Value]]:
@@ -182,6 +183,7 @@ def calculated(book: OpenBook, placed: Placed) -> tuple[Array, dict[int, Value]]
     return np.concatenate(parts), odd
 
 
+_START = attrgetter("start")
 _NO_CELL = SheetCell(-1, -1, None, False, None, None)
 
 
@@ -193,28 +195,34 @@ class _Span:
     grid: Grid
     start: int
     formulas: list[CellFormulas]
+    last_row: int = field(init=False)
+    columns: range = field(init=False)
+
+    def __post_init__(self) -> None:
+        bounds = self.grid.bounds
+        self.last_row = bounds.last_row
+        self.columns = range(bounds.column, bounds.last_column + 1, self.grid.column_step)
 
 
 def _formulas_by_grid(described: Described) -> dict[str, list[CellFormulas]]:
+    """The formulas of each tensor, by its full name, in its flat order."""
     layout = described.layout
     found: dict[str, list[CellFormulas]] = {}
     for stage in layout.stages:
         for item in stage_formulas(described.network, stage, layout.placed, layout.drawing):
             found.setdefault(f"{stage.name}.{item.tensor}", []).append(item)
+    for items in found.values():
+        items.sort(key=_START)
     return found
-
-
-def _inside(item: CellFormulas, start: int, grid: Grid) -> bool:
-    return start <= item.start < start + grid.size
 
 
 def _fill(spans: list[_Span], cells: Iterator[SheetCell]) -> None:
     waiting = sorted(spans, key=lambda span: span.grid.row, reverse=True)
     active: list[_Span] = []
-    for row, group in groupby(cells, key=lambda cell: cell.row):
+    for row, group in groupby(cells, key=attrgetter("row")):
         while waiting and waiting[-1].grid.row <= row:
             active.append(waiting.pop())
-        active = [span for span in active if span.grid.bounds.last_row >= row]
+        active = [span for span in active if span.last_row >= row]
         by_column = {cell.column: cell for cell in group}
         for span in active:
             i, off = divmod(row - span.grid.row, span.grid.row_step)
@@ -223,21 +231,26 @@ def _fill(spans: list[_Span], cells: Iterator[SheetCell]) -> None:
 
 
 def _take_row(span: _Span, i: int, by_column: dict[int, SheetCell]) -> None:
-    grid, tensor = span.grid, span.tensor
-    columns = range(grid.column, grid.bounds.last_column + 1, grid.column_step)
-    cells = [by_column.get(column, _NO_CELL) for column in columns]
+    tensor, first = span.tensor, span.start + i * span.grid.width
+    last = first + span.grid.width
+    cells = [by_column.get(column, _NO_CELL) for column in span.columns]
     values = [cell.value for cell in cells]
-    numbers, _ = _sorted_out(values)
-    first = span.start + i * grid.width
     # What is written as infinity or NaN is no number of any spreadsheet.
-    for j in np.flatnonzero(~np.isfinite(numbers)).tolist():
-        numbers[j], tensor.odd[first + j] = np.nan, values[j]
-    tensor.numbers[first : first + grid.width] = numbers
-    tensor.is_formula[first : first + grid.width] = [cell.formula is not None for cell in cells]
-    if span.formulas:
-        tensor.changed += [
-            index for index, cell in enumerate(cells, first) if _is_changed(span, index, cell)
-        ]
+    if _are_numbers(values) and all(map(math.isfinite, values)):  # type: ignore[arg-type]
+        tensor.numbers[first:last] = values
+    else:
+        for index, value in enumerate(values, first):
+            if isinstance(value, float) and math.isfinite(value):
+                tensor.numbers[index] = value
+            else:
+                tensor.odd[index] = value
+    is_formula = [cell.formula is not None for cell in cells]
+    if any(is_formula):
+        tensor.is_formula[first:last] = is_formula
+        if span.formulas:
+            tensor.changed += [
+                index for index, cell in enumerate(cells, first) if _is_changed(span, index, cell)
+            ]
 
 
 def _is_changed(span: _Span, index: int, cell: SheetCell) -> bool:
@@ -247,14 +260,14 @@ def _is_changed(span: _Span, index: int, cell: SheetCell) -> bool:
     """
     if cell.formula is None or (cell.formula == "" and cell.shared is not None):
         return False
-    for item in reversed(span.formulas):
-        if item.start <= index:
-            i, j = divmod(index - item.start, item.grid.width)
-            if cell.shared is not None and not can_share(item):
-                return False
-            text = formula_text(item.formula, i, j)
-            return cell.formula != text and _normal(cell.formula) != _normal(text)
-    return False
+    number = bisect_right(span.formulas, index, key=_START) - 1
+    if number < 0:
+        return False
+    item = span.formulas[number]
+    if cell.shared is not None and not can_share(item):
+        return False
+    text = formula_text(item.formula, *divmod(index - item.start, item.grid.width))
+    return cell.formula != text and _normal(cell.formula) != _normal(text)
 
 
 def _normal(formula: str) -> str:

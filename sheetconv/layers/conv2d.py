@@ -329,18 +329,22 @@ class Conv2d(Layer):
         left, _, top, _ = self._sides
         kernels = view.own["weight"].grids
         inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        # Once for each plane, and not again for each kernel.
+        windows = [
+            view.window(plane, self._span, self._stride, (top, left)) for plane in view.input.grids
+        ]
+        chunks = self._chunks
         formulas = []
         if self._has_border:
             formulas += frame_formulas(view, "border", self.padding_mode)
         for o, start, grid in view.planes("out"):
             terms: list[Formula] = []
             first = o // outputs * inputs
-            for c, plane in enumerate(view.input.grids[first : first + inputs]):
-                window = view.window(plane, self._span, self._stride, (top, left))
+            for c, window in enumerate(windows[first : first + inputs]):
                 kernel = view.absolute(kernels[o * inputs + c])
                 terms.append(view.sum_of_products((window,), (kernel,)))
             sums: list[Formula] = []
-            for number, chunk in enumerate(self._chunks, 1):
+            for number, chunk in enumerate(chunks, 1):
                 name = f"partial{number}"
                 plane = view.own[name].grids[o]
                 total = joined("+", terms[chunk])

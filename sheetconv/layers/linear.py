@@ -118,12 +118,13 @@ class Linear(Layer):
         inputs = view.input.grids
         weights = view.own["weight"].grids
         (out,) = view.own["out"].grids
+        planes = view.areas(inputs)
         formulas = []
         for k in range(self.out_features):
             own = weights[k * len(inputs) : (k + 1) * len(inputs)]
             terms: list[Formula] = [
                 (f"SUMPRODUCT({weight},{plane})",)
-                for weight, plane in zip(view.areas(own), view.areas(inputs), strict=True)
+                for weight, plane in zip(view.areas(own), planes, strict=True)
             ]
             if self.bias:
                 (bias,) = view.own["bias"].grids
