@@ -126,11 +126,11 @@ def from_rows(rows: Sequence[str], where: str) -> list[Described]:
                 raise LayoutError("two networks begin on one worksheet")
             return described
     except SheetconvError as error:
-        raise CheckError(f"{damaged}: {error}") from None
+        raise CheckError(f"{damaged}: {error}; build the workbook again") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckError(f"{damaged}: build the workbook again") from None
     if version == FORMAT:
-        raise CheckError(f"{damaged}: it describes no network")
+        raise CheckError(f"{damaged}: it describes no network; build the workbook again")
     raise CheckError(
         f"{where}: its description has format {version!r}, this sheetconv reads format {FORMAT}: "
         f"use the sheetconv that made it ({content.get('sheetconv', '?')})"

@@ -181,7 +181,8 @@ class Drawing:
         aligned: names of pools and convolutions whose units stand at the top left of their
             windows, so that rows and columns are skipped. Default none.
         anchors: tensor name -> the first cell of each of its planes, as A1 text, for
-            tensors that must stand at given cells. Default: the layout chooses.
+            tensors that must stand at given cells; of several images, the first one's.
+            Default: the layout chooses.
         number_formats: tensor name -> Excel number format.
         styles: tensor name -> looks, where more than the number format is given.
         texts: all texts. Default: titles, shapes and labels.

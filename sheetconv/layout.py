@@ -207,9 +207,20 @@ def stage_formulas(
     """The formulas of a stage, the fused layers wrapped around its output.
 
     Raises:
-        LayoutError: a formula is longer than Excel takes, or refers to a cell outside
-            the worksheet.
+        LayoutError: a formula is longer than Excel takes, refers to a cell outside the
+            worksheet, or cannot be written; the layer is named.
     """
+    try:
+        formulas = _layer_formulas(network, stage, placed, drawing)
+    except LayoutError as error:
+        raise LayoutError(f"layer {stage.name}: {error}") from None
+    return [_finished(network, stage, item) for item in formulas]
+
+
+def _layer_formulas(
+    network: Sequential, stage: Stage, placed: Mapping[str, Placed], drawing: Drawing
+) -> list[CellFormulas]:
+    """What the layer itself spells, for every image of the batch."""
     layer = network.layers[stage.name]
     array = drawing.formulas == "array"
     source = placed[stage.source]
@@ -225,7 +236,7 @@ def stage_formulas(
         for item in layer.formulas(View(sheet, source.image(number), of_image, array)):
             before = number * of_image[item.tensor].size
             formulas.append(replace(item, start=before + item.start))
-    return [_finished(network, stage, item) for item in formulas]
+    return formulas
 
 
 def _finished(network: Sequential, stage: Stage, item: CellFormulas) -> CellFormulas:

@@ -41,7 +41,7 @@ class BuiltWorkbook:
         path: the file.
         layouts: one for each network, in order.
         formula_cells: cells that hold a formula.
-        number_cells: cells that hold an input, a parameter or a setting.
+        number_cells: cells that hold an input, a parameter, a buffer or a setting.
         file_size: in bytes.
     """
 
@@ -75,7 +75,7 @@ def build(
 
     Raises:
         ShapeError: the image does not fit the network, or a value is not finite.
-        LayoutError: the network does not fit a worksheet.
+        LayoutError: the network cannot be drawn, or does not fit a workbook.
         WorkbookError: the file cannot be written.
 
     Example:

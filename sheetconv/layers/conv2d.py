@@ -187,7 +187,7 @@ class Conv2d(Layer):
     @property
     def _chunks(self) -> list[slice]:
         """The input channels of each partial sum, within a group; none without partial sums."""
-        inputs = self.in_channels // self.groups
+        inputs, _ = self._per_group
         if inputs <= MOST_TERMS:
             return []
         # As even as can be.
@@ -198,9 +198,14 @@ class Conv2d(Layer):
     def _has_border(self) -> bool:
         return self.padding_mode != "zeros" and any(self._sides)
 
+    @property
+    def _per_group(self) -> tuple[int, int]:
+        """How many input and output channels a group has."""
+        return self.in_channels // self.groups, self.out_channels // self.groups
+
     def _groups(self) -> list[tuple[slice, slice]]:
         """Input and output channels of each group."""
-        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        inputs, outputs = self._per_group
         return [
             (slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs))
             for g in range(self.groups)
@@ -235,7 +240,7 @@ class Conv2d(Layer):
         (sh, sw), (dh, dw) = self._stride, self._dilation
         left, _, top, _ = self._sides
         n, _, height, width = x.shape
-        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        inputs, outputs = self._per_group
         out = np.zeros((n, *self.output_shape(x.shape[1:])))
         for b, o, i, j in np.ndindex(out.shape):
             total = float(params["bias"][o]) if self.bias else 0.0
@@ -328,7 +333,7 @@ class Conv2d(Layer):
     def formulas(self, view: View) -> list[CellFormulas]:
         left, _, top, _ = self._sides
         kernels = view.own["weight"].grids
-        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        inputs, outputs = self._per_group
         # Once for each plane, and not again for each kernel.
         windows = [
             view.window(plane, self._span, self._stride, (top, left)) for plane in view.input.grids
