@@ -191,6 +191,8 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
     if seed < 0:
         raise table.error("seed", seed, "a whole number of at least 0")
     data = table.get("data", str, "the name of an .npz file")
+    if data is not None and not data.isprintable():
+        raise table.error("data", data, "the name of an .npz file")
     layers = []
     for entry in table.tables("layers", need=True):
         config = dict(entry.content)
