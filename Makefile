@@ -20,7 +20,7 @@ test: $(VENV)/test-installed
 	$(BIN)/coverage report
 
 bench: $(VENV)/test-installed
-	$(BIN)/python benchmarks/million_cells.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/whole_process.py
 
 $(VENV)/demo-installed: $(VENV)/created pyproject.toml $(shell find sheetconv templates -name '*.py' -o -name '*.toml' -o -name '*.npz')
