@@ -7,8 +7,6 @@ below the other; what they share stands beside the first.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from math import ceil
 
 from .cells import MAX_COLUMNS, Cell, Grid, Range, parse_cell
 from .drawing import (
@@ -21,7 +19,7 @@ from .drawing import (
 from .errors import LayoutError
 from .formulas import Role, Shape
 from .frames import frame_grids
-from .layers.base import Arrangement, Border, Layer, Tensor
+from .layers.base import Arrangement, Border, Tensor
 from .layout import (
     ColourScale,
     SheetText,
@@ -32,13 +30,11 @@ from .layout import (
 )
 from .network import Sequential
 from .pages import page_names
+from .spacing import TOP, Spacing
 from .spelling import suggestion
 
-_TOP = 3  # first row of planes: below title, shape, and a row of labels
 GAP = 2  # blank columns between blocks
 FIRST_IMAGE = "image 1"  # the copies below have numbers of their own
-_MOST_KERNELS_DOWN = 16  # of one output, one below the other
-_MOST_KERNELS_ACROSS = 4  # where they need not be more
 # One decimal where it fits a narrow column, none where it would not. Programs take off the
 # sign of a section whose condition holds for negative numbers alone: it is written out.
 _ACTIVATION_FORMAT = "[>=100]0;[<0]-0.0;0.0"
@@ -101,6 +97,7 @@ class Flow:
         self.moats: dict[str, Border] = {}
         #: Tensors that stand on the padding of others.
         self.framing: set[str] = set()
+        self.spacing = Spacing(network, drawing, self.moats, self.grids)
         self.pages = [Page(drawing.worksheet)]
         self.column = 1
         #: Tensors that may hold negative numbers.
@@ -183,23 +180,19 @@ class Flow:
         return self.network.layers[stage.name].border(stage.input_shape)
 
     def _stage(self, stage: Stage) -> None:
-        layer = self.network.layers[stage.name]
-        for tensor in layer.tensors(stage.input_shape):
+        for tensor in self.spacing.tensors(stage):
             full = f"{stage.name}.{tensor.name}"
             self.tensors[full] = tensor
             if tensor.arrangement in ("planes", "vector"):
-                title = self._title(stage, layer) if tensor.name == "out" else tensor.label
-                rows = self._rows(stage, layer, tensor)
-                self._planes(full, tensor, self._steps(stage), title, rows)
+                title = self._title(stage) if tensor.name == "out" else tensor.label
+                rows = self.spacing.rows(stage, tensor)
+                self._planes(full, tensor, self.spacing.steps(stage), title, rows)
             elif tensor.arrangement == "kernels":
-                out = layer.tensors(stage.input_shape)[-1]
-                rows = self._rows(stage, layer, out)
-                downwards = self._kernels_down(stage, layer, tensor)
-                self._kernels(full, tensor, rows, self._spread(stage, tensor), downwards)
+                self._kernels(full, tensor, stage)
             elif tensor.arrangement == "dense":
                 self._dense(full, tensor, stage)
             elif tensor.arrangement == "scalars":
-                self._scalars(full, tensor, stage, layer)
+                self._scalars(full, tensor, stage)
             elif tensor.arrangement == "below":
                 self._below(full, tensor, stage)
             elif tensor.arrangement == "border":
@@ -207,64 +200,14 @@ class Flow:
             else:
                 self._single(full, tensor)
 
-    def _title(self, stage: Stage, layer: Layer) -> str:
+    def _title(self, stage: Stage) -> str:
         fused = (self.network.layers[name].title for name in stage.fused)
-        return " + ".join((self._own_title(stage, layer), *fused))
+        return " + ".join((self._own_title(stage), *fused))
 
-    def _own_title(self, stage: Stage, layer: Layer) -> str:
+    def _own_title(self, stage: Stage) -> str:
+        layer = self.network.layers[stage.name]
         number = stage.name.removeprefix(layer.stem)
         return f"{layer.title}{number}" if number.isdigit() else stage.name
-
-    def _steps(self, stage: Stage) -> tuple[int, int]:
-        """Rows and columns between units of a stage's output."""
-        aligned = stage.name in self.drawing.aligned
-        return self.network.layers[stage.name].steps() if aligned else (1, 1)
-
-    def _pitch(self, stage: Stage, layer: Layer) -> int:
-        """Rows that one output plane needs with all that stands around it."""
-        tensors = layer.tensors(stage.input_shape)
-        moat, step = self.moats[stage.out], self._steps(stage)[0]
-        plane = self._plane_height(stage, layer)
-        plane += (moat.top + moat.bottom + moat.past_bottom) * step
-        has_kernels = any(tensor.arrangement == "kernels" for tensor in tensors)
-        beside = below = 0
-        for tensor in tensors:
-            if tensor.arrangement == "kernels":
-                height = (tensor.shape[2] - 1) * self._spread(stage, tensor)[0] + 1
-                beside += 1 + self._kernels_down(stage, layer, tensor) * (height + 1)
-            elif tensor.arrangement == "scalars":
-                beside += 3 if has_kernels else 1
-            elif tensor.arrangement == "below":
-                below += 1
-        return max(plane + below, beside) + 2
-
-    def _plane_height(self, stage: Stage, layer: Layer) -> int:
-        """Rows of one output plane without its padding."""
-        out = layer.tensors(stage.input_shape)[-1].shape
-        return (out[1] - 1) * self._steps(stage)[0] + 1
-
-    def _kernels_down(self, stage: Stage, layer: Layer, tensor: Tensor) -> int:
-        """How many kernels of one output stand one below the other: as many as its plane is high.
-
-        More, where they would run far to the right.
-        """
-        _, inputs, height, _ = tensor.shape
-        apart = (height - 1) * self._spread(stage, tensor)[0] + 2
-        fit = self._plane_height(stage, layer) // apart
-        return min(inputs, _MOST_KERNELS_DOWN, max(fit, ceil(inputs / _MOST_KERNELS_ACROSS)))
-
-    def _rows(self, stage: Stage, layer: Layer, tensor: Tensor) -> tuple[int, ...]:
-        """First rows of a layer's planes: beside its input's where these leave room."""
-        if tensor.arrangement == "vector":
-            return (_TOP,)
-        pitch = self._pitch(stage, layer)
-        top = _TOP + self.moats[stage.out].top * self._steps(stage)[0]
-        source = [grid.row for grid in self.grids[stage.source]]
-        apart = min((b - a for a, b in pairwise(source)), default=pitch)
-        if len(source) == tensor.shape[0] and apart >= pitch:
-            down = max(0, top - source[0])
-            return tuple(row + down for row in source)
-        return tuple(top + c * pitch for c in range(tensor.shape[0]))
 
     def _anchor(self, full: str, chosen: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Rows and columns of a tensor's grids: the template's where it gives them."""
@@ -291,10 +234,14 @@ class Flow:
         number_format = tensor.number_format or default_format
         if number_format == _WEIGHT_FORMAT:
             self.page.wide += [(grid.column, grid.bounds.last_column) for grid in grids]
-        style = self.drawing.styles.get(full, Style(number_format))
+        self.styles[full] = self._style(full, Style(number_format))
+
+    def _style(self, full: str, default: Style) -> Style:
+        """A tensor's looks: the drawing's, where it gives them."""
+        style = self.drawing.styles.get(full, default)
         if full in self.drawing.number_formats:
             style = replace(style, number_format=self.drawing.number_formats[full])
-        self.styles[full] = style
+        return style
 
     def _colour(self, ranges: list[Range], colours: tuple[str, ...], batched: bool) -> None:
         self.page.scales.append((ColourScale(tuple(ranges), colours), batched))
@@ -311,7 +258,7 @@ class Flow:
         column = self.column + moat.left * steps[1]
         if not rows:
             pitch = height + moat.top + moat.bottom + moat.past_bottom + 2
-            rows = tuple(_TOP + moat.top + c * pitch for c in range(count))
+            rows = tuple(TOP + moat.top + c * pitch for c in range(count))
         anchors = self._anchor(full, [(row, column) for row in rows])
         grids = [Grid(self.page.name, row, col, height, width, *steps) for row, col in anchors]
         learned = tensor.role in _LEARNED
@@ -326,23 +273,14 @@ class Flow:
         past = moat.right + moat.past_right
         self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + GAP
 
-    def _spread(self, stage: Stage, tensor: Tensor) -> tuple[int, int]:
-        """Rows and columns between the cells of a kernel: as between those that it meets."""
-        plane = self.grids[stage.source][0]
-        return (tensor.spread[0] * plane.row_step, tensor.spread[1] * plane.column_step)
-
-    def _kernels(
-        self,
-        full: str,
-        tensor: Tensor,
-        rows: tuple[int, ...],
-        spread: tuple[int, int],
-        downwards: int,
-    ) -> None:
+    def _kernels(self, full: str, tensor: Tensor, stage: Stage) -> None:
+        """Beside the planes that they make, those of one output below each other."""
         _, in_channels, height, width = tensor.shape
+        spread = self.spacing.spread(stage, tensor)
+        downwards = self.spacing.kernels_down(stage, tensor)
         apart, across = (height - 1) * spread[0] + 2, (width - 1) * spread[1] + 2
         chosen = []
-        for o, top in enumerate(rows):
+        for o, top in enumerate(self.spacing.rows(stage, self.spacing.tensors(stage)[-1])):
             self._text(top, self.column, f"{tensor.label} {o + 1}")
             for c in range(in_channels):
                 right, below = divmod(c, downwards)
@@ -355,7 +293,7 @@ class Flow:
         self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
         self.column = max(grid.bounds.last_column for grid in grids) + 1 + GAP
 
-    def _scalars(self, full: str, tensor: Tensor, stage: Stage, layer: Layer) -> None:
+    def _scalars(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """One cell a channel, left of its plane: below its kernels, or in a list with labels."""
         kernels = self.grids.get(f"{stage.name}.weight", [])
         if kernels and self.tensors[f"{stage.name}.weight"].arrangement == "kernels":
@@ -367,9 +305,10 @@ class Flow:
                 chosen.append((last.last_row + 3, last.column))
             self._cells(full, tensor, chosen)
             return
-        listed = [t for t in layer.tensors(stage.input_shape) if t.arrangement == "scalars"]
-        number = [t.name for t in listed].index(tensor.name)
-        rows = self._rows(stage, layer, layer.tensors(stage.input_shape)[-1])
+        tensors = self.spacing.tensors(stage)
+        listed = [item.name for item in tensors if item.arrangement == "scalars"]
+        number = listed.index(tensor.name)
+        rows = self.spacing.rows(stage, tensors[-1])
         for row in rows:
             self._text(row + number, self.column, tensor.label, batched=tensor.batched)
         self._cells(full, tensor, [(row + number, self.column + 2) for row in rows])
@@ -391,8 +330,8 @@ class Flow:
         self.column = max(self.column, last + 1 + GAP)
 
     def _single(self, full: str, tensor: Tensor) -> None:
-        self._text(_TOP, self.column, tensor.label, batched=tensor.batched)
-        self._cells(full, tensor, [(_TOP + 1, self.column)])
+        self._text(TOP, self.column, tensor.label, batched=tensor.batched)
+        self._cells(full, tensor, [(TOP + 1, self.column)])
         self.column = self.grids[full][0].column + 1 + GAP
 
     def _cells(self, full: str, tensor: Tensor, chosen: list[tuple[int, int]]) -> None:
@@ -402,12 +341,17 @@ class Flow:
 
     def _border(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """On the padding around the input's planes, wherever these stand."""
+        if full in self.drawing.anchors:
+            raise LayoutError(
+                f"{full} stands on the padding around {stage.source} and has no place of its own: "
+                f"anchor {stage.source}"
+            )
         moat = self.moats[stage.source]
         grids = [cells for plane in self.grids[stage.source] for cells in frame_grids(plane, moat)]
         self.framing.add(full)
         self.tensors[full], self.grids[full] = tensor, grids
-        number_format = self.styles[stage.source].number_format
-        self.styles[full] = replace(border_style(), number_format=number_format)
+        like_planes = replace(border_style(), number_format=self.styles[stage.source].number_format)
+        self.styles[full] = self._style(full, like_planes)
 
     def _dense(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """For each output a copy of the input's arrangement, one beside the other.
@@ -420,7 +364,7 @@ class Flow:
         apart = span + (1 if span > 1 else 0)
         outputs = tensor.shape[0]
         across = max(1, (MAX_COLUMNS - 64) // apart) if self.per_layer else outputs
-        tall = max(grid.bounds.last_row for grid in source) - _TOP + 3
+        tall = max(grid.bounds.last_row for grid in source) - TOP + 3
         chosen = [
             (
                 grid.row + k // across * tall,
@@ -436,12 +380,7 @@ class Flow:
             )
         ]
         self._place(full, tensor, grids, _WEIGHT_FORMAT)
-        self._text(
-            0,
-            self.column,
-            f"{self._own_title(stage, self.network.layers[stage.name])} weights",
-            bold=True,
-        )
+        self._text(0, self.column, f"{self._own_title(stage)} weights", bold=True)
         self._text(1, self.column, " x ".join(map(str, tensor.shape)))
         if outputs > 1:
             for k in range(outputs):

@@ -424,3 +424,18 @@ def test_planes_that_may_be_negative_are_blue_below_zero() -> None:
             for name in ("input", "conv1.out", "maxpool1.out", "relu1.out", "dense1.out")
         }
         assert list(found.values()) == [3 if signed else 2, 3, 3, 2, 3]
+
+
+def test_padding_made_of_formulas_has_looks_but_no_anchor() -> None:
+    network = Sequential(Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
+    plain = lay_out(network, (1, 5, 5)).styles["conv1.border"]
+    formats = Drawing(number_formats={"conv1.border": "0.000"})
+    assert lay_out(network, (1, 5, 5), formats).styles["conv1.border"] == replace(
+        plain, number_format="0.000"
+    )
+    bold = Style(bold=True)
+    chosen = lay_out(network, (1, 5, 5), Drawing(styles={"conv1.border": bold}))
+    assert chosen.styles["conv1.border"] == bold
+    anchored = Drawing(anchors={"conv1.border": ("A1",) * 8})
+    with pytest.raises(LayoutError, match="no place of its own: anchor input"):
+        lay_out(network, (1, 5, 5), anchored)
