@@ -26,7 +26,7 @@ from math import prod
 from typing import Any
 
 from .cells import MAX_COLUMNS, MAX_ROWS, Grid, parse_cell
-from .drawing import Drawing
+from .drawing import WORDS, Drawing
 from .errors import CheckError, LayoutError, SheetconvError
 from .formulas import Placed, Role, Shape
 from .frames import frame_grids
@@ -149,7 +149,7 @@ def _no_constant(text: str) -> float:
 
 def _network_from_json(item: dict[str, Any]) -> Described:
     sheet, formulas, fuse = item["worksheet"], item["formulas"], item["fuse"]
-    if not isinstance(sheet, str) or formulas not in ("sumproduct", "array"):
+    if not isinstance(sheet, str) or formulas not in WORDS["formulas"]:
         raise ValueError
     layers = [
         (config["name"], layer_from_config({k: v for k, v in config.items() if k != "name"}))

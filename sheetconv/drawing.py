@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .errors import LayoutError
 from .layers.validation import shown
@@ -17,6 +17,14 @@ from .spelling import these
 
 FormulaStyle = Literal["sumproduct", "array"]
 LayoutStyle = Literal["auto", "one-sheet", "per-layer"]
+BorderStyle = Literal["drawn", "blank"]
+
+#: Field of a drawing -> the words that it takes, the default first.
+WORDS: dict[str, tuple[str, ...]] = {
+    "layout": get_args(LayoutStyle),
+    "formulas": get_args(FormulaStyle),
+    "border": get_args(BorderStyle),
+}
 
 #: The colours of fast.ai's workbook: from nearly white for the least to red for the most.
 WHITE_TO_RED = ("#FCFCFF", "#F8696B")
@@ -143,11 +151,6 @@ class Fill:
         _check(self, "style", isinstance(self.style, Style), "a Style")
 
 
-_WORDS = {
-    "layout": ("auto", "one-sheet", "per-layer"),
-    "formulas": ("sumproduct", "array"),
-    "border": ("drawn", "blank"),
-}
 _ANCHORS = 'cells by tensor name, as in {"input": ("C5",)}'
 _BY_TENSOR: tuple[tuple[str, Any, str], ...] = (
     ("anchors", tuple | list, _ANCHORS),
@@ -210,7 +213,7 @@ class Drawing:
     layout: LayoutStyle = "auto"
     formulas: FormulaStyle = "sumproduct"
     fuse: bool = True
-    border: Literal["drawn", "blank"] = "drawn"
+    border: BorderStyle = "drawn"
     aligned: frozenset[str] = frozenset()
     anchors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     number_formats: Mapping[str, str] = field(default_factory=dict)
@@ -227,7 +230,7 @@ class Drawing:
 
     def __post_init__(self) -> None:
         _check(self, "worksheet", isinstance(self.worksheet, str), "a text")
-        for name, words in _WORDS.items():
+        for name, words in WORDS.items():
             word = getattr(self, name)
             _check(self, name, isinstance(word, str) and word in words, these(words))
         _check(self, "fuse", isinstance(self.fuse, bool), "true or false")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from .drawing import Columns, Drawing, Fill, Style, Text
+from .drawing import WORDS, Columns, Drawing, Fill, Style, Text
 from .toml_table import Table
 
 _T = TypeVar("_T")
@@ -19,9 +19,8 @@ def read_drawing(table: Table, worksheet: str) -> Drawing:
         TemplateError: a key is unknown, or a value is not one that the field takes.
     """
     values: dict[str, Any] = {"worksheet": worksheet}
-    values["layout"] = table.choice("layout", ("auto", "one-sheet", "per-layer"), "auto")
-    values["formulas"] = table.choice("formulas", ("sumproduct", "array"), "sumproduct")
-    values["border"] = table.choice("border", ("drawn", "blank"), "drawn")
+    for key, words in WORDS.items():
+        values[key] = table.choice(key, words, words[0])
     values["fuse"] = table.get("fuse", bool, "true or false", True)
     aligned = table.get("aligned", list, "a list of layer names", []) or []
     if not all(isinstance(name, str) for name in aligned):
