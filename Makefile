@@ -16,8 +16,7 @@ test: $(VENV)/test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report
+	$(BIN)/pytest --numprocesses auto --cov --cov-report term
 
 bench: $(VENV)/test-installed
 	$(BIN)/python benchmarks/scale.py
