@@ -22,6 +22,9 @@ MOST_ON_ONE_SHEET = 300_000
 #: 110 bytes each it unpacks to two gigabytes.
 MOST_CELLS = 2**24
 
+# Blank rows, or more, between a plane and the one below it.
+_BETWEEN_PLANES = 2
+
 
 def lay_out(
     network: Sequential,
@@ -89,7 +92,10 @@ def _check_rows(network: Sequential, input_shape: Shape, drawing: Drawing, batch
     """Refuse planes that no worksheet holds below each other, before they are laid out."""
     stages = stages_of(network, input_shape, drawing.fuse)
     for stage, tensor in drawn_tensors(network, stages):
-        rows = prod(tensor.shape[:-1]) * (batch if tensor.batched else 1)
+        if f"{stage.name}.{tensor.name}" in drawing.anchors:
+            continue
+        planes = prod(tensor.shape[:-2]) * (batch if tensor.batched else 1)
+        rows = planes * (prod(tensor.shape[-2:-1]) + _BETWEEN_PLANES) - _BETWEEN_PLANES
         if tensor.arrangement == "planes" and rows > MAX_ROWS:
             raise LayoutError(
                 f"layer {stage.name}: the planes of {tensor.name}, of shape {tensor.shape}, "
