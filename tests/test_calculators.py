@@ -265,11 +265,11 @@ def test_a_panic_of_ironcalc_is_an_error_of_one_line() -> None:
     import ironcalc
 
     with (
-        pytest.raises(CalculatorError, match=r"IronCalc could not try: .*; try another"),
-        ironcalc_module._reported("try"),
+        pytest.raises(CalculatorError, match=r"IronCalc could not try it: .*; try another"),
+        ironcalc_module._reported("try", "it"),
     ):
         ironcalc.test_panic()
-    with pytest.raises(KeyboardInterrupt), ironcalc_module._reported("try"):
+    with pytest.raises(KeyboardInterrupt), ironcalc_module._reported("try", "it"):
         raise KeyboardInterrupt
 
 

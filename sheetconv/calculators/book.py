@@ -44,7 +44,7 @@ class Book(ABC):
             raise CalculatorError(
                 f"{got} do not fit {area}: give {area.height} rows of {area.width}"
             )
-        self._write(area, [[_clean(value, area) for value in row] for row in values])
+        self._write(area, [_clean_row(row, area) for row in values])
 
     def recalculate(self) -> None:
         """Recalculate every formula, whatever the file's cached values say.
@@ -95,6 +95,13 @@ class Book(ABC):
             close = get_close_matches(area.sheet, self._sheets, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {self._sheets}"
             raise CalculatorError(f"there is no worksheet {area.sheet!r} in {self._path}: {hint}")
+
+
+def _clean_row(row: Sequence[Value], area: Range) -> list[Value]:
+    # Nearly all rows are numbers and nothing else, which two calls tell.
+    if set(map(type, row)) == {float} and all(map(math.isfinite, row)):  # type: ignore[arg-type]
+        return list(row)
+    return [_clean(value, area) for value in row]
 
 
 def _clean(value: object, area: Range) -> Value:

@@ -58,7 +58,7 @@ class IronCalc:
             from ironcalc import CellType, load_from_xlsx
         except ImportError as error:
             raise CalculatorError("IronCalc is not installed: pip install ironcalc") from error
-        with _reported(f"open {path}"), _quiet():
+        with _reported("open", path), _quiet():
             # One locale and time zone everywhere, so that a workbook has one meaning.
             model = load_from_xlsx(str(path), "en", "UTC", "en")
             return _IronCalcBook(path, model, CellType.ErrorValue)
@@ -101,11 +101,12 @@ class _IronCalcBook(Book):
     def _write(self, area: Range, values: list[list[Value]]) -> None:
         model = self._model
         sheet = self._sheets.index(area.sheet)
-        with _reported(f"write {area}"):
+        update = model.update_cell_with_number
+        with _reported("write", area):
             for row, line in enumerate(values, area.row + 1):
                 for column, value in enumerate(line, area.column + 1):
                     if type(value) is float:
-                        model.update_cell_with_number(sheet, row, column, value)
+                        update(sheet, row, column, value)
                     elif value is None:
                         model.clear_cell_contents(sheet, row, column)
                     elif isinstance(value, bool):
@@ -116,14 +117,14 @@ class _IronCalcBook(Book):
                         model.update_cell_with_text(sheet, row, column, value)
 
     def _calculate(self) -> None:
-        with _reported(f"recalculate {self._path}"):
+        with _reported("recalculate", self._path):
             self._model.evaluate()
 
     def _read(self, area: Range) -> list[list[Value]]:
         sheet = self._sheets.index(area.sheet)
         columns = range(area.column + 1, area.last_column + 2)
         get = self._model.get_cell_value
-        with _reported(f"read {area}"):
+        with _reported("read", area):
             rows: list[list[Value]] = [
                 [get(sheet, row, column) for column in columns]
                 for row in range(area.row + 1, area.last_row + 2)
@@ -141,7 +142,7 @@ class _IronCalcBook(Book):
 
 
 @contextmanager
-def _reported(doing: str) -> Iterator[None]:
+def _reported(doing: str, what: object) -> Iterator[None]:
     """Turn whatever IronCalc raises into a `CalculatorError` of one line."""
     try:
         yield
@@ -152,5 +153,5 @@ def _reported(doing: str) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CalculatorError(
-            f"IronCalc could not {doing}: {reason}; try another engine, such as libreoffice"
+            f"IronCalc could not {doing} {what}: {reason}; try another engine, such as libreoffice"
         ) from error

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from ..calculators import Engine, OpenBook, find_engine
+from ..cells import Grid
 from ..description import Described
 from ..errors import CalculatorError, CheckError
 from ..formulas import Placed, Role
@@ -301,11 +302,17 @@ def _write_numbers(
         for grid in described.layout.placed[name].grids:
             plane = flat[start : start + grid.size].reshape(grid.height, grid.width)
             start += grid.size
-            bounds = grid.bounds
-            rows: list[list[Value]] = [[None] * bounds.width for _ in range(bounds.height)]
-            for i, row in enumerate(plane.tolist()):
-                rows[i * grid.row_step][:: grid.column_step] = row
-            book.set_values(bounds, rows)
+            rows = plane.tolist() if grid.compact else _spread_out(plane, grid)
+            book.set_values(grid.bounds, rows)
+
+
+def _spread_out(plane: Array, grid: Grid) -> list[list[Value]]:
+    """Rows of a grid's bounds, with None between its cells."""
+    bounds = grid.bounds
+    rows: list[list[Value]] = [[None] * bounds.width for _ in range(bounds.height)]
+    for i, row in enumerate(plane.tolist()):
+        rows[i * grid.row_step][:: grid.column_step] = row
+    return rows
 
 
 def _read_given(
