@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from planting import spliced
 
@@ -77,6 +78,43 @@ def test_a_pool_that_misses_one_of_nine(tmp_path: Path, missing: int) -> None:
     del window[missing]
     spliced(path, "network", cell, f"=MAX({','.join(window)})")
     assert [item.cell.a1 for item in sc.check(path).wrong] == [cell]
+
+
+def largest_first(*shape: int) -> np.ndarray:
+    """An image whose first unit hides all others from a maximum."""
+    image = np.zeros(shape)
+    image.flat[0] = 1.0
+    return image
+
+
+@pytest.mark.parametrize(
+    ("layers", "image", "tensor", "old", "new"),
+    [
+        # One of several planes, as the maximum of a vector that stands on them.
+        ((sc.Flatten(), sc.Softmax()), largest_first(8, 2, 2), "largest", ",B32:C33", ""),
+        # The last of more units than there are probes.
+        ((sc.Softmax(),), largest_first(40), "largest", "B4:B43", "B4:B42"),
+        # The last row, and the last column.
+        ((sc.AdaptiveMaxPool2d(1),), largest_first(1, 9, 9), "out", "B4:J12", "B4:J11"),
+        ((sc.AdaptiveMaxPool2d(1),), largest_first(1, 9, 9), "out", "B4:J12", "B4:I12"),
+    ],
+    ids=["plane", "unit", "row", "column"],
+)
+def test_a_maximum_that_misses_the_end_of_what_it_reads(
+    tmp_path: Path, layers: tuple[Layer, ...], image: np.ndarray, tensor: str, old: str, new: str
+) -> None:
+    path = tmp_path / "a.xlsx"
+    built = sc.build(sc.Sequential(*layers), path, image=image)
+    (stage,) = built.layouts[0].stages
+    cell = built.layouts[0].placed[f"{stage.name}.{tensor}"].grids[0].cell(0, 0)
+    assert sc.check(path).ok
+    book = openpyxl.load_workbook(path)
+    formula = book["network"][cell.a1].value
+    assert old in formula
+    book["network"][cell.a1] = formula.replace(old, new)
+    book.save(path)
+    assert sc.check(path, probes=0).ok
+    assert {item.cell for item in sc.check(path).wrong} == {cell}
 
 
 def test_a_random_number_that_stays_the_same(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from ..layers.base import Array
 from ..layout import Stage
 from ..tensor_cells import given_roles
 
-#: Windows of more units than this are not sampled whole.
+#: Of windows of more units than this, so many are the largest in turn, from first to last.
 MOST_UNITS = 16
 
 
@@ -84,7 +84,9 @@ def draw(
             if prod(window) > 1:
                 rounds = probe // min(prod(window), MOST_UNITS)
                 below = bool(stage.fused) and rounds % 2 == 1
-                numbers[stage.source] = _in_turn(rng, placed.shape, window, probe, below)
+                is_vector = len(stage.input_shape) == 1
+                largest = _in_turn(rng, placed.shape, window, probe, below, is_vector=is_vector)
+                numbers[stage.source] = largest
             else:
                 # Weights turn the sign of a sum; where there are none, the input does.
                 sign = -1 if turned and not _has_weights(described, stage) else 1
@@ -108,21 +110,33 @@ def _signed(rng: np.random.Generator, shape: Shape) -> Array:
 
 
 def _in_turn(
-    rng: np.random.Generator, shape: Shape, window: tuple[int, int], probe: int, below: bool
+    rng: np.random.Generator,
+    shape: Shape,
+    window: tuple[int, int],
+    probe: int,
+    below: bool,
+    *,
+    is_vector: bool,
 ) -> Array:
-    """Random numbers of which, in every window, unit number `probe` is the largest.
+    """Random numbers of which, in every window, another unit is the largest in each probe.
 
     Whole numbers count the units of a window, and less than 1 is random. With `below` all
-    are negative, for a rectifier behind the maximum.
+    are negative, for a rectifier behind the maximum. Of a vector, which may stand on
+    planes, all units are one window.
     """
     height, width = window
     units = height * width
-    # The batch comes first. A vector stands in a column.
+    turns = min(units, MOST_UNITS)
+    largest = probe % turns * (units - 1) // max(1, turns - 1)
+    # The batch comes first.
     one = shape[1:]
-    rows, columns = one[-2:] if len(one) > 1 else (*one, 1)
-    number = np.arange(rows)[:, np.newaxis] % height * width + np.arange(columns) % width
-    rank = (number - probe - 1) % units
-    values: Array = rank.reshape(one[-2:]) + rng.uniform(0.0, 0.9, shape)
+    if is_vector:
+        number = np.arange(units).reshape(one)
+    else:
+        rows, columns = np.ogrid[: one[-2], : one[-1]]
+        number = rows % height * width + columns % width
+    rank = (number - largest - 1) % units
+    values: Array = rank + rng.uniform(0.0, 0.9, shape)
     if below:
         values = values - (units + 1)
     return values
