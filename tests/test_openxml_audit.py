@@ -37,7 +37,11 @@ def everything(formulas: str, border: str, fuse: bool) -> tuple[sc.Sequential, D
     return network, Drawing("a <b> & 'c' %d", formulas=formulas, border=border, fuse=fuse)
 
 
-@pytest.mark.parametrize("name", template_names())
+#: The validator takes a minute for 70,000 cells; these have no kind of cell that others have not.
+LARGE = ("lenet5", "simple-cnn-wide")
+
+
+@pytest.mark.parametrize("name", [name for name in template_names() if name not in LARGE])
 def test_templates_are_clean(name: str, tmp_path: Path) -> None:
     template = load_template(name)
     sheets = [NetworkSheet(n.network, n.image, n.drawing) for n in template.networks]
