@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from .arranging import MOST_CELLS
 from .cells import MAX_COLUMNS, MAX_ROWS, Grid, parse_cell
 from .drawing import WORDS, Drawing
 from .errors import CheckError, LayoutError, SheetconvError
@@ -42,8 +43,6 @@ FORMAT = 2
 
 # Excel takes 32,767 characters in a cell.
 _PIECE = 30_000
-# A cell takes some 30 bytes in the file: the largest file that is read holds no more.
-_MAX_UNITS = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +189,15 @@ def _placed(tensor: dict[str, Any], sheet: str) -> Placed:
 
 def _check_size(layers: Iterable[tuple[str, Layer]], input_shape: Shape, batch: int) -> None:
     """Refuse what no workbook can hold, before arrays of such sizes are made."""
-    shape, units = input_shape, prod(input_shape)
+    shape, units = input_shape, batch * prod(input_shape)
     for _, layer in layers:
         border = layer.border(shape)
         padding = (border.left + border.right, border.top + border.bottom)
-        units += sum(prod(tensor.shape) for tensor in layer.tensors(shape))
-        if batch * units > _MAX_UNITS or max(padding) > MAX_COLUMNS:
-            raise LayoutError(f"the layers have more than {_MAX_UNITS:,} units, or vast padding")
+        units += sum(
+            prod(tensor.shape) * (batch if tensor.batched else 1) for tensor in layer.tensors(shape)
+        )
+        if units > MOST_CELLS or max(padding) > MAX_COLUMNS:
+            raise LayoutError(f"the layers have more than {MOST_CELLS:,} units, or vast padding")
         shape = layer.output_shape(shape)
 
 

@@ -419,7 +419,7 @@ def conv_template(height: int, width: int, in_channels: int, out_channels: int) 
     ("template", "message"),
     [
         (conv_template(40, 20_000, 1, 1), "a worksheet has 1,048,576 and 16,384"),
-        (conv_template(600, 10, 1, 1_760), "a worksheet has 1,048,576 and 16,384"),
+        (conv_template(600, 10, 1, 1_760), "rows, and a worksheet has 1,048,576"),
     ],
 )
 def test_networks_that_do_not_fit(tmp_path: Path, template: str, message: str) -> None:
