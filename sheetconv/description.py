@@ -43,6 +43,8 @@ FORMAT = 2
 
 # Excel takes 32,767 characters in a cell.
 _PIECE = 30_000
+# Fused layers, which have no cells, are counted, too.
+_MOST_UNITS = 4 * MOST_CELLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +198,8 @@ def _check_size(layers: Iterable[tuple[str, Layer]], input_shape: Shape, batch: 
         units += sum(
             prod(tensor.shape) * (batch if tensor.batched else 1) for tensor in layer.tensors(shape)
         )
-        if units > MOST_CELLS or max(padding) > MAX_COLUMNS:
-            raise LayoutError(f"the layers have more than {MOST_CELLS:,} units, or vast padding")
+        if units > _MOST_UNITS or max(padding) > MAX_COLUMNS:
+            raise LayoutError(f"the layers have more than {_MOST_UNITS:,} units, or vast padding")
         shape = layer.output_shape(shape)
 
 
