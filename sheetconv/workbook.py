@@ -25,6 +25,7 @@ from .errors import LayoutError, WorkbookError
 from .files import check_target, written_whole
 from .layers.validation import whole
 from .layout import Layout, cell_count
+from .names import name_entries
 from .network import Sequential
 from .version import __version__
 from .worksheet import Looks, NetworkSheet, PreparedSheet, write_sheets
@@ -138,6 +139,8 @@ def build_workbook(
         looks = Looks(book)
         for item in prepared:
             write_sheets(book, item, looks, progress)
+        for name, reference in name_entries([item.layout for item in prepared]):
+            book.define_name(name, reference)
         hidden = book.add_worksheet(description.SHEET)
         hidden.very_hidden()
         rows = description.to_rows(
