@@ -86,15 +86,7 @@ def _borders(flow: Flow, placed: Mapping[str, Placed]) -> list[BorderCells]:
 
 def _scales(flow: Flow, heights: Mapping[str, int]) -> list[ColourScale]:
     if flow.drawing.colour_scales is not None:
-        sheet = flow.drawing.worksheet
-        return [
-            ColourScale(
-                tuple(parse_range(text, sheet) for text in ranges.split()),
-                WHITE_TO_RED,
-                from_zero=False,
-            )
-            for ranges in flow.drawing.colour_scales
-        ]
+        return [_given_scale(flow, text, heights) for text in flow.drawing.colour_scales]
     scales = []
     for page in flow.pages:
         height = heights.get(page.name, 0)
@@ -108,6 +100,27 @@ def _scales(flow: Flow, heights: Mapping[str, int]) -> list[ColourScale]:
             ]
             scales.append(ColourScale(tuple(ranges), scale.colours))
     return scales
+
+
+def _given_scale(flow: Flow, text: str, heights: Mapping[str, int]) -> ColourScale:
+    """The drawing's own, over every image's block where planes of the first lie in it."""
+    sheet = flow.drawing.worksheet
+    areas = [parse_range(part, sheet) for part in text.split()]
+    planes = [
+        grid.bounds
+        for full, grids in flow.grids.items()
+        if flow.tensors[full].batched
+        for grid in grids
+    ]
+    images = range(flow.batch)
+    if not any(area.overlaps(plane) for area in areas for plane in planes):
+        images = range(1)
+    repeated = [
+        replace(area, row=area.row + number * heights.get(sheet, 0))
+        for number in images
+        for area in areas
+    ]
+    return ColourScale(tuple(repeated), WHITE_TO_RED, from_zero=False)
 
 
 def _looks(flow: Flow, page: Page, height: int) -> SheetLooks:

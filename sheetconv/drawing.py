@@ -186,6 +186,7 @@ class Drawing:
         anchors: tensor name -> the first cell of each of its planes, as A1 text, for
             tensors that must stand at given cells; of several images, the first one's.
             Default: the layout chooses.
+        classes: names of the outputs, written beside them. Default none.
         number_formats: tensor name -> Excel number format.
         styles: tensor name -> looks, where more than the number format is given.
         texts: all texts. Default: titles, shapes and labels.
@@ -215,6 +216,7 @@ class Drawing:
     fuse: bool = True
     border: BorderStyle = "drawn"
     aligned: frozenset[str] = frozenset()
+    classes: tuple[str, ...] = ()
     anchors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     number_formats: Mapping[str, str] = field(default_factory=dict)
     styles: Mapping[str, Style] = field(default_factory=dict)
@@ -236,6 +238,8 @@ class Drawing:
         _check(self, "fuse", isinstance(self.fuse, bool), "true or false")
         named = isinstance(self.aligned, Set) and _all_are(self.aligned, str)
         _check(self, "aligned", named, "a set of layer names")
+        classes = isinstance(self.classes, tuple | list) and _all_are(self.classes, str)
+        _check(self, "classes", classes, "a tuple of names")
         for name, kind, expected in _BY_TENSOR:
             items = getattr(self, name)
             fits = isinstance(items, Mapping) and _all_are(items, str)

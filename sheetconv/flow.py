@@ -7,6 +7,7 @@ below the other; what they share stands beside the first.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 from .cells import MAX_COLUMNS, Cell, Grid, Range, parse_cell
 from .drawing import (
@@ -34,6 +35,7 @@ from .spacing import TOP, Spacing
 from .spelling import suggestion
 
 GAP = 2  # blank columns between blocks
+_TITLE_LETTERS = 4.4  # bold ones that a column of a plane is wide
 FIRST_IMAGE = "image 1"  # the copies below have numbers of their own
 # One decimal where it fits a narrow column, none where it would not. Programs take off the
 # sign of a section whose condition holds for negative numbers alone: it is written out.
@@ -97,7 +99,7 @@ class Flow:
         self.moats: dict[str, Border] = {}
         #: Tensors that stand on the padding of others.
         self.framing: set[str] = set()
-        self.spacing = Spacing(network, drawing, self.moats, self.grids)
+        self.spacing = Spacing(network, drawing, self.moats, self.grids, per_layer)
         self.pages = [Page(drawing.worksheet)]
         self.column = 1
         #: Tensors that may hold negative numbers.
@@ -148,6 +150,8 @@ class Flow:
                 row = first.row - moat.top * first.row_step - 1
                 column = first.column - moat.left * first.column_step
                 self._text(row, column, FIRST_IMAGE, batched=True)
+        if self.drawing.classes:
+            self._name_classes(self.stages[-1].out)
 
     def _names_of_pages(self) -> list[str]:
         layers = [stage.name for stage in self.stages] if self.per_layer else []
@@ -164,6 +168,18 @@ class Flow:
                 row = grid.row - self.moats["input"].top - 1
                 after = 2 if self.batch > 1 and row == top else 0
                 self._text(row, grid.column + after, name, batched=True)
+
+    def _name_classes(self, full: str) -> None:
+        """The names of the classes, right of the outputs."""
+        names, shape, (*_, grid) = self.drawing.classes, self.tensors[full].shape, self.grids[full]
+        if shape != (len(names),):
+            raise LayoutError(
+                f"classes has {len(names)} names, and the network's output the shape {shape}: "
+                "expected one name for each output of a dense layer or a softmax"
+            )
+        for k, name in enumerate(names):
+            cell = grid.cell(k, 0)
+            self._text(cell.row, cell.column + 1, name, batched=True)
 
     def _find_sign(self, stage: Stage) -> None:
         nonnegative = stage.source not in self.signed
@@ -263,15 +279,21 @@ class Flow:
         grids = [Grid(self.page.name, row, col, height, width, *steps) for row, col in anchors]
         learned = tensor.role in _LEARNED
         self._place(full, tensor, grids, _WEIGHT_FORMAT if learned else _ACTIVATION_FORMAT)
-        self._text(0, self.column, title, bold=True)
-        self._text(1, self.column, " x ".join(map(str, tensor.shape)))
+        free = self._titled(title, tensor)
         colours = BLUE_WHITE_RED if learned or full in self.signed else WHITE_TO_RED
         tints = list(TINTS.values()) if full == "input" and count == len(TINTS) else []
         for number, grid in enumerate(grids):
             tinted = tints[number] if tints and full not in self.signed else colours
             self._colour([grid.bounds], tinted, tensor.batched)
         past = moat.right + moat.past_right
-        self.column = max(grid.bounds.last_column for grid in grids) + past * steps[1] + 1 + GAP
+        last = max(grid.bounds.last_column for grid in grids) + past * steps[1]
+        self.column = max(last + 1 + GAP, free)
+
+    def _titled(self, title: str, tensor: Tensor) -> int:
+        """Write title and shape at the cursor; the first column that the title leaves free."""
+        self._text(0, self.column, title, bold=True)
+        self._text(1, self.column, " x ".join(map(str, tensor.shape)))
+        return self.column + ceil(len(title) / _TITLE_LETTERS) + 1
 
     def _kernels(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """Beside the planes that they make, those of one output below each other."""
@@ -300,9 +322,10 @@ class Flow:
             depth = len(kernels) // tensor.shape[0]
             chosen = []
             for o in range(tensor.shape[0]):
-                last = kernels[(o + 1) * depth - 1].bounds
-                self._text(last.last_row + 2, last.column, tensor.label)
-                chosen.append((last.last_row + 3, last.column))
+                own = [grid.bounds for grid in kernels[o * depth : (o + 1) * depth]]
+                row = max(area.last_row for area in own) + 2
+                self._text(row, own[0].column, tensor.label)
+                chosen.append((row + 1, own[0].column))
             self._cells(full, tensor, chosen)
             return
         tensors = self.spacing.tensors(stage)
@@ -380,10 +403,9 @@ class Flow:
             )
         ]
         self._place(full, tensor, grids, _WEIGHT_FORMAT)
-        self._text(0, self.column, f"{self._own_title(stage)} weights", bold=True)
-        self._text(1, self.column, " x ".join(map(str, tensor.shape)))
+        free = self._titled(f"{self._own_title(stage)} weights", tensor)
         if outputs > 1:
             for k in range(outputs):
                 self._text(2 + k // across * tall, self.column + k % across * apart, str(k))
         self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
-        self.column = max(grid.bounds.last_column for grid in grids) + 1 + GAP
+        self.column = max(max(grid.bounds.last_column for grid in grids) + 1 + GAP, free)

@@ -28,12 +28,14 @@ class Spacing:
         drawing: which of them are aligned.
         moats: full tensor name -> what the layer that reads it needs around its planes.
         grids: full tensor name -> where its planes stand, as far as they do.
+        per_layer: whether a stage's input stands on another worksheet.
     """
 
     network: Sequential
     drawing: Drawing
     moats: Mapping[str, Border]
     grids: Mapping[str, Sequence[Grid]]
+    per_layer: bool
 
     def tensors(self, stage: Stage) -> tuple[Tensor, ...]:
         """What the stage draws, left to right; the last is its output."""
@@ -67,7 +69,7 @@ class Spacing:
         top = TOP + self.moats[stage.out].top * self.steps(stage)[0]
         source = [grid.row for grid in self.grids[stage.source]]
         apart = min((b - a for a, b in pairwise(source)), default=pitch)
-        if len(source) == planes.shape[0] and apart >= pitch:
+        if len(source) == planes.shape[0] and apart >= pitch and not self.per_layer:
             down = max(0, top - source[0])
             return tuple(row + down for row in source)
         return tuple(top + c * pitch for c in range(planes.shape[0]))

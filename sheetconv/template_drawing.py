@@ -26,6 +26,10 @@ def read_drawing(table: Table, worksheet: str) -> Drawing:
     if not all(isinstance(name, str) for name in aligned):
         raise table.error("aligned", aligned, "a list of layer names")
     values["aligned"] = frozenset(aligned)
+    classes = table.get("classes", list, "a list of names", []) or []
+    if not all(isinstance(name, str) for name in classes):
+        raise table.error("classes", classes, 'a list of names such as ["cat", "dog"]')
+    values["classes"] = tuple(classes)
     values["anchors"] = _mapping(table, "anchors", _anchors)
     values["number_formats"] = _mapping(table, "number_formats", _number_format)
     styles = table.table("styles")

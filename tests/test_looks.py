@@ -1,15 +1,21 @@
-"""What people see: numbers as LibreOffice shows them."""
+"""What people see: numbers as LibreOffice shows them, labels, titles and the room between."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import openpyxl
+import pytest
 
 import sheetconv as sc
+from sheetconv.arranging import lay_out
 from sheetconv.calculators import Engine
+from sheetconv.drawing import Drawing
+from sheetconv.errors import LayoutError
 
 
 def test_negative_numbers_keep_their_sign_on_screen(tmp_path: Path, libreoffice: Engine) -> None:
@@ -23,3 +29,58 @@ def test_negative_numbers_keep_their_sign_on_screen(tmp_path: Path, libreoffice:
     image, rectified = shown[: len(values)], shown[len(values) :]
     assert image == ["-250.0", "-25.5", "-2.6", "-0.3", "0.0", "0.3", "25.5", "250"]
     assert rectified == ["0.0"] * 5 + ["0.3", "25.5", "250"]
+
+
+def test_classes_stand_beside_the_outputs_of_every_image(tmp_path: Path) -> None:
+    network = sc.Sequential(sc.Flatten(), sc.Linear(4, 2), sc.Softmax())
+    # A name that looks like a formula is a text.
+    drawing = Drawing(classes=("seven", "=1+1"))
+    images = np.random.default_rng(0).random((2, 1, 2, 2))
+    built = sc.build(network, tmp_path / "a.xlsx", image=images, drawing=drawing)
+    sheet = openpyxl.load_workbook(built.path)["network"]
+    for grid in built.layouts[0].placed["softmax1.out"].grids:
+        beside = [sheet.cell(cell.row + 1, cell.column + 2) for cell in grid.cells()]
+        assert [cell.value for cell in beside] == ["seven", "=1+1"]
+        assert {cell.data_type for cell in beside} == {"s"}
+
+
+@pytest.mark.parametrize(
+    ("network", "classes"),
+    [
+        (sc.Sequential(sc.Flatten(), sc.Linear(4, 2)), ("one",)),
+        (sc.Sequential(sc.Conv2d(1, 2, 1)), ("one", "two")),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused(
+    network: sc.Sequential, classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    with pytest.raises(LayoutError, match=f"classes has {len(classes)} names"):
+        sc.build(network, tmp_path / "a.xlsx", image=np.eye(2), drawing=Drawing(classes=classes))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_biases_stand_below_the_first_of_their_kernels() -> None:
+    layout = lay_out(sc.Sequential(sc.Conv2d(8, 2, 3)), (8, 5, 5))
+    kernels = layout.placed["conv1.weight"].grids
+    for o, bias in enumerate(layout.placed["conv1.bias"].grids):
+        own = kernels[8 * o : 8 * (o + 1)]
+        assert bias.column == own[0].column
+        assert bias.row == max(grid.bounds.last_row for grid in own) + 3
+
+
+def test_titles_leave_each_other_room() -> None:
+    layout = lay_out(
+        sc.Sequential(sc.AdaptiveMaxPool2d(1), sc.Flatten(), sc.Linear(1, 2)), (1, 3, 3)
+    )
+    titles = sorted(
+        (text.cell.column, text.text) for text in layout.sheets[0].texts if text.cell.row == 0
+    )
+    for (column, text), (following, _) in pairwise(titles):
+        assert (following - column) * 4.4 > len(text), text
+
+
+def test_planes_of_a_layer_s_own_worksheet_stand_close() -> None:
+    network = sc.Sequential(sc.Conv2d(1, 3, 3), sc.MaxPool2d(2))
+    layout = lay_out(network, (1, 30, 30), Drawing(layout="per-layer"))
+    first, second, _ = layout.placed["maxpool1.out"].grids
+    assert second.row - first.bounds.last_row == 3
