@@ -14,8 +14,9 @@ import pytest
 import xlsxwriter
 
 from sheetconv.diff import Difference, WorkbookDiff, diff
-from sheetconv.diff.volatile import Area, Source, references, volatile_cells
+from sheetconv.diff.volatile import Source, volatile_cells
 from sheetconv.errors import WorkbookError
+from sheetconv.references import Area, references
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "conv-example.xlsx"
 WHITE_TO_RED = {"type": "2_color_scale", "min_color": "#FCFCFF", "max_color": "#F8696B"}
@@ -384,13 +385,13 @@ def test_formulas_of_volatile_cells_are_compared(tmp_path: Path) -> None:
 def test_references_in_formulas() -> None:
     formula = """=IF(A1>"B2""C3", conv_1!$C$4:D5, 'a:b'!2:3)+E:F+LOG10(x.y)+[1]z!A1"""
     found = references(formula, "s")
+    rows, columns = (True, False, True, False), (False, True, False, True)
     assert found.areas == [
         Area("s", 0, 0, 0, 0),
-        Area("conv_1", 3, 2, 4, 3),
-        Area("a", 1, 0, 2, 16383),
-        Area("b", 1, 0, 2, 16383),
-        Area("s", 0, 4, 1048575, 5),
-        Area("z", 0, 0, 0, 0),
+        Area("conv_1", 3, 2, 4, 3, (False, False, True, True)),
+        Area("a", 1, 0, 2, 16383, rows),
+        Area("b", 1, 0, 2, 16383, rows),
+        Area("s", 0, 4, 1048575, 5, columns),
     ]
     assert "x.y" in found.names
     assert found.functions == set()

@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 import xlsxwriter
 
+from sheetconv.cells import Range
 from sheetconv.errors import WorkbookError
 from sheetconv.values import CellError
 from sheetconv.xlsx import (
@@ -200,8 +201,8 @@ CELLS = [
     SheetCell(1, 1, 'B1&"x"', False, None, "=text & <more>x"),
     SheetCell(1, 2, "A1>2", False, None, True),
     SheetCell(1, 3, "1/0", False, None, CellError("#DIV/0!")),
-    SheetCell(2, 0, "A1:A2*2", True, None, 5.0),
-    SheetCell(3, 0, "", True, None, 10.0),
+    SheetCell(2, 0, "A1:A2*2", True, None, 5.0, Range("", 2, 0, 2, 1)),
+    SheetCell(3, 0, "", True, None, 10.0, Range("", 2, 0, 2, 1)),
     SheetCell(4, 0, None, False, None, True),
 ]
 

@@ -1,60 +1,18 @@
 """Which cells change at every recalculation: RAND and its like, and all that depends on them.
 
 Their cached values say nothing about likeness, so that a comparison of workbooks must
-know them. References are read from the formulas' text; the closure is computed over
-masks of the formula cells, not cell by cell.
+know them. The closure is computed over masks of the formula cells, not cell by cell.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cells import MAX_COLUMNS, MAX_ROWS, column_index
-
-#: Functions whose result may change without a change of any cell that they name.
-VOLATILE_FUNCTIONS = frozenset(
-    {"RAND", "RANDBETWEEN", "RANDARRAY", "NOW", "TODAY", "OFFSET", "INDIRECT"}
-)
-
-_TOKEN = re.compile(
-    r"""
-    "(?:[^"]|"")*"                                              # a text
-    | (?:(?P<sheet>'(?:[^']|'')+'|[^\W\d][\w.]*(?::[^\W\d][\w.]*)?)!)?
-      (?:
-        \$?(?P<c1>[A-Za-z]{1,3})\$?(?P<r1>[0-9]+)(?::\$?(?P<c2>[A-Za-z]{1,3})\$?(?P<r2>[0-9]+))?
-            (?![\w.(])
-        | \$?(?P<from>[A-Za-z]{1,3}):\$?(?P<to>[A-Za-z]{1,3})(?![\w.(])
-        | \$?(?P<top>[0-9]+):\$?(?P<bottom>[0-9]+)(?![\w.])
-        | (?P<name>[\w.\\]+)(?P<call>\()?
-      )
-    """,
-    re.VERBOSE,
-)
-
-
-class Area(NamedTuple):
-    """A rectangle to which a formula refers: worksheet, then zero-based corners, inclusive."""
-
-    sheet: str
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
-@dataclass(slots=True)
-class References:
-    """What a formula reads: areas, names in lower case, and volatile functions that it calls."""
-
-    areas: list[Area] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    functions: set[str] = field(default_factory=set)
+from ..references import Area, References, references
 
 
 class Source(NamedTuple):
@@ -64,49 +22,6 @@ class Source(NamedTuple):
     row: int
     column: int
     formula: str
-
-
-def references(formula: str, sheet: str) -> References:
-    """What a formula on `sheet` refers to; a 3-D reference counts for its first and last sheet.
-
-    Example:
-        >>> found = references("=SUM('a b'!$A$1:B2)*RAND()+LOG10(p)", "s")
-        >>> found.areas, found.names, found.functions
-        ([Area(sheet='a b', top=0, left=0, bottom=1, right=1)], ['p'], {'RAND'})
-    """
-    found = References()
-    for match in _TOKEN.finditer(formula):
-        name = match["name"]
-        if name is not None:
-            if match["call"]:
-                function = name.upper().removeprefix("_XLFN.").removeprefix("_XLWS.")
-                if function in VOLATILE_FUNCTIONS:
-                    found.functions.add(function)
-            else:
-                found.names.append(name.lower())
-            continue
-        if match["c1"]:
-            rows = int(match["r1"]) - 1, int(match["r2"] or match["r1"]) - 1
-            columns = column_index(match["c1"]), column_index(match["c2"] or match["c1"])
-        elif match["from"]:
-            rows = 0, MAX_ROWS - 1
-            columns = column_index(match["from"]), column_index(match["to"])
-        elif match["top"]:
-            rows = int(match["top"]) - 1, int(match["bottom"]) - 1
-            columns = 0, MAX_COLUMNS - 1
-        else:
-            continue
-        for on in _sheets(match["sheet"], sheet):
-            found.areas.append(Area(on, min(rows), min(columns), max(rows), max(columns)))
-    return found
-
-
-def _sheets(text: str | None, sheet: str) -> list[str]:
-    if text is None:
-        return [sheet]
-    if text.startswith("'"):
-        text = text[1:-1].replace("''", "'")
-    return text.split(":")
 
 
 def volatile_cells(
@@ -209,7 +124,7 @@ def _spread(
     sheets = np.array([numbers.setdefault(cell.sheet.lower(), len(numbers)) for cell in cells])
     positions = np.array([(cell.row, cell.column) for cell in cells], dtype=np.intp)
     area_sheets = np.array([numbers.get(area.sheet.lower(), -1) for area in areas], dtype=np.intp)
-    corners = np.array([area[1:] for area in areas], dtype=np.intp).reshape(-1, 4)
+    corners = np.array([area[1:5] for area in areas], dtype=np.intp).reshape(-1, 4)
     masks = []
     for number in range(len(numbers)):
         on_sheet = np.flatnonzero(sheets == number)

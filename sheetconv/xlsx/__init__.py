@@ -4,7 +4,7 @@ It reads cells as a stream, without a model of the workbook, so that a million c
 seconds and no memory. It knows nothing of networks.
 """
 
-from .archive import check_package, check_parts, sheet_parts, sheet_states
+from .archive import check_package, check_parts, defined_names, sheet_parts, sheet_states
 from .poisoning import poison
 from .reading import read_cells
 from .sheet_cells import SheetCell
@@ -13,6 +13,7 @@ __all__ = [
     "SheetCell",
     "check_package",
     "check_parts",
+    "defined_names",
     "poison",
     "read_cells",
     "sheet_parts",

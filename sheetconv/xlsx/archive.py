@@ -150,6 +150,42 @@ def sheet_states(path: str | os.PathLike[str]) -> dict[str, str]:
     return {name: state for name, _, state in _sheets(path)}
 
 
+def defined_names(path: str | os.PathLike[str]) -> dict[str, str]:
+    """What every defined name stands for, as the text of a formula: name in lower case -> text.
+
+    A name that several worksheets define for themselves stands for all of it, by commas.
+
+    Raises:
+        WorkbookError: the file is no workbook that can be read.
+    """
+    found: dict[str, str] = {}
+    name: str | None = None
+    text: list[str] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal name
+        if tag.rpartition(":")[2] == "definedName":
+            name = attributes.get("name", "").lower()
+            text.clear()
+
+    def end(tag: str) -> None:
+        nonlocal name
+        if name is not None and tag.rpartition(":")[2] == "definedName":
+            meaning = "".join(text)
+            found[name] = f"{found[name]},{meaning}" if name in found else meaning
+            name = None
+
+    with open_package(path) as package:
+        part = main_part(package)
+        parser = new_parser(package, part)
+        parser.StartElementHandler, parser.EndElementHandler = start, end
+        parser.CharacterDataHandler = text.append
+        for chunk in chunks(package, part):
+            parser.Parse(chunk, False)
+        parser.Parse(b"", True)
+    return found
+
+
 def relationships(package: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
     """The relationships of a part ("" is the package): id -> (type, target part).
 

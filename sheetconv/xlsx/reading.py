@@ -152,23 +152,25 @@ def _scanner(strings: Strings) -> Callable[[str], list[SheetCell]]:
                 continue
             if number != row_text:
                 raise _UnusualError
-            array, shared = False, None
+            array, shared, area = False, None, None
             column = columns[letters]
             if f:
                 if attributes:
                     shared = followers.get(attributes)
                     if shared is None:
-                        array, shared = formulas.read(dict(_ATTRIBUTE.findall(attributes)))
+                        array, shared, area = formulas.read(dict(_ATTRIBUTE.findall(attributes)))
                         if shared is not None:
                             followers[attributes] = shared
                 if "&" in formula:
                     formula = _resolve(formula)
             elif not v:
                 continue
-            elif formulas.spans and formulas.fills(row, column):
-                array = True
             else:
-                formula = None
+                if formulas.spans:
+                    area = formulas.filling(row, column)
+                array = area is not None
+                if not array:
+                    formula = None
             value: Value
             if not kind:
                 value = float(raw) if raw else None
@@ -177,7 +179,7 @@ def _scanner(strings: Strings) -> Callable[[str], list[SheetCell]]:
             else:
                 value = None
             if value is not None or formula is not None:
-                emit(new(SheetCell, (row, column, formula, array, shared, value)))
+                emit(new(SheetCell, (row, column, formula, array, shared, value, area)))
         return cells
 
     return scan

@@ -35,6 +35,7 @@ class SheetCell(NamedTuple):
         array: whether the cell belongs to an array formula.
         shared: the number of the shared formula to which the cell belongs, else None.
         value: the constant, or the formula's cached value; None where there is none.
+        area: the cells that an array formula of several cells fills, at each of them.
     """
 
     row: int
@@ -43,6 +44,7 @@ class SheetCell(NamedTuple):
     array: bool
     shared: int | None
     value: Value
+    area: Range | None = None
 
 
 class Columns(dict[str, int]):
@@ -89,23 +91,24 @@ class Formulas:
     def __init__(self) -> None:
         self.spans: list[Range] = []
 
-    def read(self, attributes: dict[str, str]) -> tuple[bool, int | None]:
-        """Whether a formula is an array formula, and the number of its shared formula."""
+    def read(self, attributes: dict[str, str]) -> tuple[bool, int | None, Range | None]:
+        """Whether a formula is an array formula, its shared number, and the cells it fills."""
         kind = attributes.get("t")
         if kind == "shared":
-            return False, int(attributes["si"])
+            return False, int(attributes["si"]), None
         if kind not in RANGE_FORMULAS:
-            return False, None
-        if ":" in (area := attributes.get("ref", "")):
-            self.spans.append(parse_range(area))
-        return True, None
+            return False, None, None
+        if ":" not in (area := attributes.get("ref", "")):
+            return True, None, None
+        self.spans.append(parse_range(area))
+        return True, None, self.spans[-1]
 
-    def fills(self, row: int, column: int) -> bool:
-        """Whether the formula of another cell fills this one."""
-        return any(
-            span.row <= row <= span.last_row and span.column <= column <= span.last_column
-            for span in self.spans
-        )
+    def filling(self, row: int, column: int) -> Range | None:
+        """The cells that the formula of another cell fills, this one among them."""
+        for span in self.spans:
+            if span.row <= row <= span.last_row and span.column <= column <= span.last_column:
+                return span
+        return None
 
 
 def collect_cells(
@@ -128,6 +131,7 @@ def collect_cells(
     formula: str | None = None
     raw: str | None = None
     shared: int | None = None
+    area: Range | None = None
     array = phonetic = False
     formula_attributes: dict[str, str] = {}
 
@@ -139,12 +143,12 @@ def collect_cells(
 
     def handlers(c: str, v: str, f: str, r: str, i: str, t: str, p: str) -> tuple[_Start, _End]:
         def start(name: str, attributes: dict[str, str]) -> None:
-            nonlocal reference, kind, formula, raw, shared, array, inline
+            nonlocal reference, kind, formula, raw, shared, array, area, inline
             nonlocal row, column, row_text, formula_attributes, phonetic
             if name == c:
                 reference = attributes.get("r")
                 kind = attributes.get("t")
-                formula = raw = shared = inline = None
+                formula = raw = shared = area = inline = None
                 array = False
             elif name in (v, t):
                 text.clear()
@@ -160,7 +164,7 @@ def collect_cells(
                 phonetic = True
 
         def end(name: str) -> None:
-            nonlocal raw, formula, array, shared, column, phonetic
+            nonlocal raw, formula, array, shared, area, column, phonetic
             if name == v:
                 raw = "".join(text)
             elif name == c:
@@ -174,7 +178,7 @@ def collect_cells(
                     finish()
             elif name == f:
                 formula = "".join(text)
-                array, shared = formulas.read(formula_attributes)
+                array, shared, area = formulas.read(formula_attributes)
             elif name == t and inline is not None and not phonetic:
                 inline.append("".join(text))
             elif name == p:
@@ -183,15 +187,17 @@ def collect_cells(
         return start, end
 
     def finish() -> None:
-        nonlocal formula, array
+        nonlocal formula, array, area
         if kind == "inlineStr":
             value = None if inline is None else cell_value(kind, "".join(inline), strings)
         else:
             value = cell_value(kind, raw, strings)
-        if formulas.spans and formula is None and formulas.fills(row, column):
-            formula, array = "", True
+        if formulas.spans and formula is None:
+            area = formulas.filling(row, column)
+            if area is not None:
+                formula, array = "", True
         if value is not None or formula is not None:
-            emit(SheetCell(row, column, formula, array, shared, value))
+            emit(SheetCell(row, column, formula, array, shared, value, area))
 
     parser.StartElementHandler = root
 
