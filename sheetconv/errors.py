@@ -50,6 +50,10 @@ class CalculatorError(SheetconvError):
     """A spreadsheet program is missing, failed, or did not answer in time."""
 
 
+class TraceError(SheetconvError):
+    """A cell cannot be traced: it holds no formula, or depends on itself."""
+
+
 class CheckError(SheetconvError):
     """A workbook cannot be checked or read back.
 
