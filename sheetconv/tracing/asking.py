@@ -62,7 +62,8 @@ def shown(value: Value, digits: int = 6) -> str:
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):
-        return f"{value:.{digits}g}"
+        # Minus zero is zero to a spreadsheet.
+        return f"{value + 0.0:.{digits}g}"
     return str(value) if isinstance(value, CellError) else repr(value)
 
 

@@ -65,6 +65,16 @@ class Precedents:
         Args:
             positions: of cells with formulas.
         """
+        _, sheets, corners = self.named_by(positions)
+        return self._inside(sheets, corners)
+
+    def named_by(self, positions: Positions) -> tuple[Positions, Keys, Keys]:
+        """The areas that the formulas of some cells name.
+
+        Returns:
+            Of each area: the index in `positions` of the cell that names it; the number of its
+            worksheet; and its top, left, bottom and right, which a fill may have turned around.
+        """
         cells = self._cells
         sources = cells.formula[positions]
         self._parse(sources)
@@ -74,7 +84,7 @@ class Precedents:
         areas = self._areas[self._first[sources][owners] + ordinal]
         shift = cells.shift[positions][owners]
         corners = areas[:, 1:5] + areas[:, 5:9] * np.concatenate((shift, shift), axis=1)
-        return self._inside(areas[:, 0], corners)
+        return owners, areas[:, 0], corners
 
     def reach(self, root: int, depth: int | None = None) -> Reach:
         """All that a cell depends on.

@@ -106,11 +106,13 @@ class Trace:
         for name, count, rest in rows:
             lines.append(f"{name:<{widths[0]}}  {count:>{widths[1]}}  {rest}")
         if self.pixels is not None:
-            lines.append(self._pixel_line())
+            lines.append(self.pixel_line())
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
-    def _pixel_line(self) -> str:
-        assert self.pixels is not None
+    def pixel_line(self) -> str:
+        """The sentence about the input pixels; empty for cells of no network."""
+        if self.pixels is None:
+            return ""
         count = int(self.pixels.sum())
         if not count:
             within = "" if self.depth is None else f" within {counted(self.depth, 'step')}"
@@ -172,7 +174,8 @@ def _values(item: Reads) -> str:
     if not numbers.size:
         return others and "blank" if item.count == item.others else others
     if numbers.size <= MOST_NUMBERS and not others:
-        width = item.areas[0].width if len(item.areas) == 1 else numbers.size
+        width = item.areas[0].width if len(item.areas) == 1 else 1
+        width = numbers.size if width == 1 else width
         rows = [numbers[i : i + width] for i in range(0, numbers.size, width)]
         return "; ".join(" ".join(shown(float(value), 4) for value in row) for row in rows)
     low, high = float(numbers.min()), float(numbers.max())

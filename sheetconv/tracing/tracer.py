@@ -225,8 +225,10 @@ class Tracer:
             name, label = region.name, region.label
             positions = positions[np.argsort(self.unit[positions], kind="stable")]
             numbers = self.cells.numbers[positions]
-            areas = _areas_of_region(region, self.unit[positions])
-            if region.role is not None:
+            if region.role is None:
+                areas = self._areas(np.sort(positions))
+            else:
+                areas = _areas_of_region(region, self.unit[positions])
                 mask = self._mask(group, positions)
         else:
             if self.cells.is_formula[positions[0]]:
@@ -234,11 +236,16 @@ class Tracer:
             else:
                 name = "constants" if others else "numbers"
             label = name
-            sheets, rows, columns = self.cells.places(positions)
-            sheet = self.cells.sheets[int(sheets[0])]
-            areas = tuple(Grid(sheet, *item) for item in rectangles(rows, columns))
+            areas = self._areas(positions)
         kept = numbers[~np.isnan(numbers)]
         return Reads(name, label, step, areas, positions.size, kept, others, mask, reads)
+
+
+    def _areas(self, positions: Positions) -> tuple[Grid, ...]:
+        """Cells of one worksheet as few rectangles."""
+        sheets, rows, columns = self.cells.places(positions)
+        sheet = self.cells.sheets[int(sheets[0])]
+        return tuple(Grid(sheet, *item) for item in rectangles(rows, columns))
 
 
 def _areas_of_region(region: Region, units: Positions) -> tuple[Grid, ...]:

@@ -1,0 +1,299 @@
+"""A picture of a trace: the planes in their colours, what was reached lit, and blue arrows.
+
+Arrows are drawn as spreadsheet programs draw them: from the first cell of a range that a
+formula names to the cell that holds the formula.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..drawing import BLUE_WHITE_RED, GREY
+from .asking import shown
+from .panels import Panel, panels_of
+from .precedents import Reach
+from .result import Trace
+from .tracer import Tracer
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+#: What the picture is meant to be wide and high, and the least and most of a cell, in pixels.
+_WIDTH, _HEIGHT = 2400, 1800
+_LEAST, _MOST = 5, 44
+#: Numbers are written into cells of at least this size.
+_WITH_NUMBERS = 17
+_MARGIN = 28
+_BETWEEN = 3.0  # panels, in cells
+#: A formula's arrows are all drawn where there are few, else those of corners of planes.
+_MOST_ARROWS = 120
+_PAPER, _INK, _SOFT = (255, 255, 255), (33, 37, 41), (110, 118, 128)
+_UNLIT = (238, 240, 243)
+_BLUE, _ROOT = (28, 78, 216), (214, 51, 132)
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]
+
+
+@dataclass(slots=True)
+class _Canvas:
+    """The picture as it grows, and where every panel stands."""
+
+    image: Image.Image
+    pen: ImageDraw.ImageDraw
+    size: int
+    panels: list[Panel]
+    lefts: list[float]
+    top: float
+
+    def corner(self, sheet: str, row: int, column: int) -> Point | None:
+        """The top left corner of a cell; None if it is not shown."""
+        for panel, left in zip(self.panels, self.lefts, strict=True):
+            if panel.sheet == sheet:
+                x, y = panel.columns.at(column), panel.rows.at(row)
+                if x is not None and y is not None:
+                    return left + x * self.size, self.top + y * self.size
+        return None
+
+    def centre(self, sheet: str, row: int, column: int) -> Point | None:
+        """The middle of a cell; None if it is not shown."""
+        corner = self.corner(sheet, row, column)
+        return corner and (corner[0] + self.size / 2, corner[1] + self.size / 2)
+
+
+def draw(tracer: Tracer, trace: Trace, reach: Reach) -> Image.Image:
+    """The picture of a trace."""
+    from PIL import Image, ImageDraw
+
+    panels = panels_of(tracer, reach)
+    across = sum(panel.columns.length for panel in panels) + _BETWEEN * (len(panels) - 1)
+    down = max(panel.rows.length for panel in panels)
+    fitting = min((_WIDTH - 2 * _MARGIN) / across, _HEIGHT / down)
+    size = int(min(max(fitting, _LEAST), _MOST))
+    text = max(15, min(26, size + 4))
+    width = max(math.ceil(across * size) + 2 * _MARGIN, 900)
+    top = _MARGIN + 2.9 * text
+    height = math.ceil(top + (down + 1) * size + 1.8 * text + _MARGIN)
+    image = Image.new("RGB", (width, height), _PAPER)
+    lefts, left = [], (width - across * size) / 2
+    for panel in panels:
+        lefts.append(left)
+        left += (panel.columns.length + _BETWEEN) * size
+    canvas = _Canvas(image, ImageDraw.Draw(image), size, panels, lefts, top)
+    for number, panel in enumerate(panels):
+        _draw_panel(canvas, tracer, reach, panel, lefts[number], named=len(panels) > 1)
+    _draw_outlines(canvas, trace)
+    _draw_arrows(canvas, tracer, reach)
+    _draw_root(canvas, trace)
+    _draw_captions(canvas, trace, text)
+    return image
+
+
+def _draw_panel(
+    canvas: _Canvas, tracer: Tracer, reach: Reach, panel: Panel, left: float, *, named: bool
+) -> None:
+    size, pen = canvas.size, canvas.pen
+    numbers = tracer.cells.numbers[panel.positions]
+    _, rows, columns = tracer.cells.places(panel.positions)
+    lit = reach.steps[panel.positions] >= 0
+    font = _font(size * 0.42)
+    scales = {
+        number: _extent(numbers[panel.scale == number]) for number in np.unique(panel.scale)
+    }
+    xs = left + panel.columns.offsets[np.searchsorted(panel.columns.numbers, columns)] * size
+    ys = canvas.top + panel.rows.offsets[np.searchsorted(panel.rows.numbers, rows)] * size
+    for index in range(panel.positions.size):
+        value, x, y = float(numbers[index]), float(xs[index]), float(ys[index])
+        if panel.is_padding[index]:
+            colour = _rgb(GREY)
+        else:
+            colour = _colour(value, scales[panel.scale[index]])
+        if not lit[index]:
+            colour = _mixed(_UNLIT, _mixed(colour, _UNLIT, 0.35), 0.75)
+        edge = (214, 219, 226) if lit[index] else (228, 231, 236)
+        pen.rectangle((x, y, x + size, y + size), fill=colour, outline=edge)
+        if size >= _WITH_NUMBERS and not math.isnan(value):
+            ink = _INK if lit[index] else (160, 166, 174)
+            middle = (x + size / 2 + 0.5, y + size / 2 + 0.5)
+            pen.text(middle, _short(value), fill=ink, font=font, anchor="mm")
+    _draw_titles(canvas, panel, left, named=named)
+
+
+def _draw_titles(canvas: _Canvas, panel: Panel, left: float, *, named: bool) -> None:
+    size = canvas.size
+    font = _font(max(13, min(22, size * 0.8)))
+    ends: dict[int, float] = {}
+    for row, column, text in sorted(panel.titles, key=lambda title: (title[1], title[0])):
+        corner = canvas.corner(panel.sheet, row, column)
+        if corner is None:
+            continue
+        x, y = corner
+        box = canvas.pen.textbbox((x, y - 0.25 * size), text, font=font, anchor="ls")
+        # Neighbours' titles on one line: the next one stands a line higher.
+        line = round(y)
+        if box[0] < ends.get(line, -1.0):
+            lift = box[3] - box[1] + 4
+            y -= lift
+        else:
+            ends[line] = box[2] + 0.4 * size
+        canvas.pen.text(
+            (x, y - 0.25 * size), text, fill=_INK, font=font, anchor="ls",
+            stroke_width=2, stroke_fill=_PAPER,
+        )  # fmt: skip
+    if named:
+        place = (left, canvas.top + 0.2 * size)
+        canvas.pen.text(place, panel.sheet, fill=_SOFT, font=_font(max(13, size * 0.7)), anchor="ls")
+
+
+def _draw_outlines(canvas: _Canvas, trace: Trace) -> None:
+    for item in trace.walk():
+        width = max(1, round(canvas.size / (9 if item.step == 1 else 13)))
+        for area in item.areas:
+            first = canvas.corner(area.sheet, area.row, area.column)
+            bounds = area.bounds
+            last = canvas.corner(area.sheet, bounds.last_row, bounds.last_column)
+            if first and last:
+                box = (first[0], first[1], last[0] + canvas.size, last[1] + canvas.size)
+                canvas.pen.rectangle(box, outline=_BLUE, width=width)
+
+
+def _draw_arrows(canvas: _Canvas, tracer: Tracer, reach: Reach) -> None:
+    from PIL import Image, ImageDraw
+
+    steps = reach.steps
+    for step in range(int(steps.max()), -1, -1):
+        owners = np.flatnonzero((steps == step) & tracer.cells.is_formula)
+        if not owners.size:
+            continue
+        if owners.size * len(tracer.precedents.named_by(owners[:1])[0]) > _MOST_ARROWS:
+            owners = _corners(tracer, owners)
+        # Arrows further back are fainter: each step is a layer of its own. They are drawn
+        # twice as large, and smooth when they shrink.
+        sheer = Image.new("L", (canvas.image.width * 2, canvas.image.height * 2), 0)
+        pen = ImageDraw.Draw(sheer)
+        alpha = 255 if step == 0 else 150 if step == 1 else 100
+        width = max(4, canvas.size // 5) if step == 0 else max(2, canvas.size // 9)
+        index, sheets, corners = tracer.precedents.named_by(owners)
+        on, rows, columns = tracer.cells.places(owners)
+        for owner, sheet, corner in zip(index, sheets, corners, strict=True):
+            target = canvas.centre(
+                tracer.cells.sheets[on[owner]], int(rows[owner]), int(columns[owner])
+            )
+            start = canvas.centre(
+                tracer.cells.sheets[sheet],
+                int(min(corner[0], corner[2])),
+                int(min(corner[1], corner[3])),
+            )
+            if start and target and start != target:
+                _arrow(pen, start, target, width, canvas.size, alpha)
+        smooth = sheer.resize(canvas.image.size, Image.Resampling.BOX)
+        canvas.image.paste(_BLUE, (0, 0), smooth)
+
+
+def _corners(tracer: Tracer, positions: np.ndarray) -> np.ndarray:
+    """Of many cells, the first that is reached of each region or worksheet."""
+    sheets = tracer.cells.places(positions)[0]
+    owners = tracer.owner[positions]
+    kinds = np.where(owners >= 0, owners, len(tracer.regions) + sheets)
+    _, firsts = np.unique(kinds, return_index=True)
+    return positions[firsts]
+
+
+def _arrow(
+    pen: ImageDraw.ImageDraw,
+    start: Point,
+    end: Point,
+    width: int,
+    size: int,
+    colour: int,
+) -> None:
+    """An arrow, its points given in pixels of the picture, drawn twice as large."""
+    start, end, size = (start[0] * 2, start[1] * 2), (end[0] * 2, end[1] * 2), size * 2
+    length = math.dist(start, end)
+    x, y = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    head = min(max(14.0, size * 0.5), length)
+    base = (end[0] - x * head, end[1] - y * head)
+    pen.line((*start, *base), fill=colour, width=width)
+    half = head * 0.38
+    wings = [(base[0] - y * half, base[1] + x * half), (base[0] + y * half, base[1] - x * half)]
+    pen.polygon([end, *wings], fill=colour)
+    dot = max(4.0, size * 0.13)
+    pen.ellipse((start[0] - dot, start[1] - dot, start[0] + dot, start[1] + dot), fill=colour)
+
+
+def _draw_root(canvas: _Canvas, trace: Trace) -> None:
+    corner = canvas.corner(trace.cell.sheet, trace.cell.row, trace.cell.column)
+    if corner:
+        more = max(2, canvas.size // 8)
+        box = (corner[0] - 1, corner[1] - 1)
+        canvas.pen.rectangle(
+            (*box, box[0] + canvas.size + 2, box[1] + canvas.size + 2), outline=_ROOT, width=more
+        )
+
+
+def _draw_captions(canvas: _Canvas, trace: Trace, text: int) -> None:
+    pen, width = canvas.pen, canvas.image.width - 2 * _MARGIN
+    unit = f"    {trace.unit}" if trace.unit else ""
+    head = f"{trace.cell} = {shown(trace.value)}{unit}"
+    pen.text((_MARGIN, _MARGIN), _cut(head, text * 1.15, width), fill=_ROOT, font=_font(text * 1.15))
+    place = (_MARGIN, _MARGIN + 1.45 * text)
+    pen.text(place, _cut(trace.formula, text * 0.8, width), fill=_SOFT, font=_font(text * 0.8))
+    if trace.pixels is not None:
+        foot = (_MARGIN, canvas.image.height - _MARGIN)
+        last = _cut(trace.pixel_line(), text * 0.9, width)
+        pen.text(foot, last, fill=_INK, font=_font(text * 0.9), anchor="ls")
+
+
+def _cut(text: str, size: float, width: float) -> str:
+    """A text as far as it fits."""
+    font = _font(size)
+    if font.getlength(text) <= width:
+        return text
+    share = width / font.getlength(text)
+    return f"{text[: max(int(len(text) * share) - 4, 1)]}..."
+
+
+def _font(size: float):  # type: ignore[no-untyped-def]
+    from PIL import ImageFont
+
+    return ImageFont.load_default(max(6.0, size))
+
+
+def _extent(numbers: np.ndarray) -> tuple[float, float]:
+    known = numbers[np.isfinite(numbers)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+
+
+def _colour(value: float, extent: tuple[float, float]) -> Colour:
+    """Zero white, more red, less blue, as the workbook's colour scales have it."""
+    if math.isnan(value):
+        return _PAPER
+    blue, white, red = (_rgb(text) for text in BLUE_WHITE_RED)
+    if value < 0:
+        return _mixed(white, blue, value / extent[0])
+    return _mixed(white, red, value / extent[1] if extent[1] > 0 else 0.0)
+
+
+def _rgb(text: str) -> Colour:
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def _mixed(one: Colour, other: Colour, share: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _short(value: float) -> str:
+    """A number for a small cell.
+
+    Example:
+        >>> _short(0.0), _short(0.512), _short(0.05), _short(-1.0), _short(258.7)
+        ('0', '0.5', '.05', '-1', '259')
+    """
+    if abs(value) >= 99.5 or value == round(value):
+        return f"{value + 0.0:.0f}" if abs(value) < 1e5 else f"{value:.0e}"
+    return f"{value:.1f}" if abs(value) >= 0.095 else f"{value:.2f}".replace("0.", ".")
