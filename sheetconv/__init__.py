@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .reading import read
     from .summary import summarize
     from .template import load_template
+    from .tracing import trace
     from .weights import load_weights
     from .workbook import build
 
@@ -67,6 +68,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "load_weights",
     "read",
     "summarize",
+    "trace",
 ]
 
 # Loaded when they are first used: the command line and pytest start with this package
@@ -99,6 +101,7 @@ _MODULES = {
     "load_image": "images",
     "load_template": "template",
     "summarize": "summary",
+    "trace": "tracing",
     "load_weights": "weights",
     "read": "reading",
 }

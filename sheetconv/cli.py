@@ -290,6 +290,29 @@ def diff(a: Path, b: Path, rtol: float | None, limit: int) -> None:
 
 
 @cli.command()
+@click.argument("file", type=_FILE)
+@click.argument("cell")
+@click.option(
+    "--depth", type=click.IntRange(min=1), help="How many steps to go back. Default: all."
+)
+@click.option("--png", type=_FILE, help="Draw the worksheet with arrows into this file.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing picture.")
+def trace(file: Path, cell: str, depth: int | None, png: Path | None, force: bool) -> None:
+    """Show what CELL of FILE depends on, layer by layer, down to the input pixels.
+
+    CELL is written like 'conv_2!D41', or D41 where there is only one worksheet. What a
+    formula reads is taken from its text as it stands in the file; values are those that
+    the file shows. Rows, columns, channels and units are counted from 1.
+    """
+    from .tracing import trace as run_trace
+
+    for line in run_trace(file, cell, depth, png=png, force=force).lines():
+        click.echo(line)
+    if png is not None:
+        click.echo(f"wrote {png}")
+
+
+@cli.command()
 def doctor() -> None:
     """Say which spreadsheet engines are here, and how to get the others."""
     import platform

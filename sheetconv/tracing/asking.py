@@ -37,8 +37,7 @@ def asked_cell(text: str, sheets: Sequence[str], visible: Sequence[str], where: 
         if len(visible) != 1:
             examples = " or ".join(f"{quote_sheet(name)}!{cell.a1}" for name in visible[:3])
             raise TraceError(
-                f"{where} has {len(visible)} worksheets, and {text} may be on any: write "
-                f"{examples}"
+                f"{where} has {len(visible)} worksheets, and {text} may be on any: write {examples}"
             )
         return Cell(visible[0], cell.row, cell.column)
     for name in sheets:

@@ -207,7 +207,9 @@ def rectangles(rows: Keys, columns: Keys) -> list[tuple[int, int, int, int]]:
     height, width = int(rows.max()) - top + 1, int(columns.max()) - left + 1
     if height * width == rows.size:
         return [(top, left, height, width)]
-    begins = np.flatnonzero(np.diff(rows, prepend=-1).astype(bool) | (np.diff(columns, prepend=-9) != 1))
+    begins = np.flatnonzero(
+        np.diff(rows, prepend=-1).astype(bool) | (np.diff(columns, prepend=-9) != 1)
+    )
     ends = np.append(begins[1:], rows.size) - 1
     found: list[tuple[int, int, int, int]] = []
     # (first column, last column) -> first and last row of the rectangle that still grows.

@@ -18,14 +18,16 @@ from .precedents import Reach
 from .regions import Region
 from .tracer import Tracer
 
-#: Cells of one tensor, and of a worksheet that is no network's, that are drawn.
-MOST_OF_REGION = 4_000
+#: Cells that are drawn of one tensor, of one of weights, and of a worksheet of no network.
+MOST_OF_REGION = 8_000
+MOST_OF_WEIGHTS = 1_200
 MOST_OF_SHEET = 8_000
+#: Planes of a tensor that are drawn whether or not they were reached.
+_ALL_PLANES = 4
 #: Cells left and right of what was reached, where a worksheet has too many to show.
 _AROUND = 3
-#: Rows and columns of room for each break, in cells; above everything, for titles.
+#: Room for rows and columns that are left out, in cells.
 _GAP = 1.5
-_HEAD = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,17 @@ class Axis:
         return float(self.offsets[index]) if shown else None
 
 
-def axis_of(numbers: Keys, head: float) -> Axis:
+def axis_of(numbers: Keys) -> Axis:
     """Rows or columns side by side, with a gap for each break.
 
     Example:
-        >>> axis_of(np.array([3, 4, 9, 4]), 0.0).offsets.tolist()
+        >>> axis_of(np.array([3, 4, 9, 4])).offsets.tolist()
         [0.0, 1.0, 3.5]
     """
     unique = np.unique(numbers)
     breaks = np.diff(unique, prepend=unique[:1] - 1) > 1
-    offsets = head + np.arange(unique.size) + _GAP * np.cumsum(breaks)
-    return Axis(unique, offsets, float(offsets[-1]) + 1 if unique.size else head)
+    offsets = np.arange(unique.size) + _GAP * np.cumsum(breaks)
+    return Axis(unique, offsets, float(offsets[-1]) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Panel:
         sheet: its name.
         rows, columns: which are shown.
         positions: of the cells to draw.
-        is_padding: which of them are drawn padding.
+        is_padding: which of them are padding.
+        padding: rows and columns of those.
         scale: a number for each cell: those with one number share a colour scale.
         titles: what stands above planes: row and column of the first cell, and the text.
     """
@@ -80,6 +83,7 @@ class Panel:
     columns: Axis
     positions: Positions
     is_padding: Mask
+    padding: tuple[tuple[int, int], ...]
     scale: Positions
     titles: tuple[tuple[int, int, str], ...]
 
@@ -106,10 +110,11 @@ def panels_of(tracer: Tracer, reach: Reach) -> list[Panel]:
     for number in np.unique(sheets).tolist():
         own_positions = positions[sheets == number]
         _, rows, columns = cells.places(own_positions)
-        across = axis_of(columns, 0.0)
+        across = axis_of(columns)
         owners = tracer.owner[own_positions]
         is_padding = np.array(
-            [owner >= 0 and tracer.regions[owner].role is None for owner in owners.tolist()]
+            [owner >= 0 and tracer.regions[owner].role is None for owner in owners.tolist()],
+            dtype=np.bool_,
         )
         # Cells of no tensor share the scale of their neighbours across.
         breaks = np.cumsum(np.diff(across.numbers, prepend=across.numbers[:1]) > 1)
@@ -117,10 +122,11 @@ def panels_of(tracer: Tracer, reach: Reach) -> list[Panel]:
         panels.append(
             Panel(
                 cells.sheets[number],
-                axis_of(rows, _HEAD),
+                axis_of(rows),
                 across,
                 own_positions,
                 is_padding,
+                tuple(zip(rows[is_padding].tolist(), columns[is_padding].tolist(), strict=True)),
                 np.where(owners >= 0, owners, len(tracer.regions) + block),
                 tuple(_titles(tracer, titles, number)),
             )
@@ -145,17 +151,20 @@ def _title(region: Region, positions: Positions, all_shown: bool) -> str:
 
 
 def _shown(tracer: Tracer, region: Region, reached: Mask) -> tuple[Positions, bool]:
-    """The cells of a region that are drawn: whole planes, first those that were reached."""
+    """The cells of a region that are drawn, whole planes, and whether they are all that matter."""
 
     def touched(grid: Grid) -> bool:
         return bool(reached[tracer.cells.of_grids([grid])].any())
 
-    size = sum(grid.size for grid in region.grids)
-    if size <= MOST_OF_REGION and region.role is not Role.PARAM:
-        return tracer.cells.of_grids(region.grids), True
-    own, count = [], 0
-    for grid in filter(touched, region.grids):
-        if own and count + grid.size > MOST_OF_REGION:
+    is_weight = region.role is Role.PARAM
+    few = len(region.grids) <= _ALL_PLANES and not is_weight
+    most = MOST_OF_WEIGHTS if is_weight else MOST_OF_REGION
+    own: list[Grid] = []
+    count = 0
+    for grid in region.grids:
+        if not few and not touched(grid):
+            continue
+        if own and count + grid.size > most:
             return tracer.cells.of_grids(own), False
         own.append(grid)
         count += grid.size

@@ -20,7 +20,7 @@ from .result import Trace
 from .tracer import Tracer
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
 #: What the picture is meant to be wide and high, and the least and most of a cell, in pixels.
 _WIDTH, _HEIGHT = 2400, 1800
@@ -76,7 +76,8 @@ def draw(tracer: Tracer, trace: Trace, reach: Reach) -> Image.Image:
     size = int(min(max(fitting, _LEAST), _MOST))
     text = max(15, min(26, size + 4))
     width = max(math.ceil(across * size) + 2 * _MARGIN, 900)
-    top = _MARGIN + 2.9 * text
+    # Below the two lines of the caption: the worksheets' names, and three lines of titles.
+    top = _MARGIN + 2.6 * text + (4.6 if len(panels) > 1 else 3.2) * _title_size(size)
     height = math.ceil(top + (down + 1) * size + 1.8 * text + _MARGIN)
     image = Image.new("RGB", (width, height), _PAPER)
     lefts, left = [], (width - across * size) / 2
@@ -101,9 +102,7 @@ def _draw_panel(
     _, rows, columns = tracer.cells.places(panel.positions)
     lit = reach.steps[panel.positions] >= 0
     font = _font(size * 0.42)
-    scales = {
-        number: _extent(numbers[panel.scale == number]) for number in np.unique(panel.scale)
-    }
+    scales = {number: _extent(numbers[panel.scale == number]) for number in np.unique(panel.scale)}
     xs = left + panel.columns.offsets[np.searchsorted(panel.columns.numbers, columns)] * size
     ys = canvas.top + panel.rows.offsets[np.searchsorted(panel.rows.numbers, rows)] * size
     for index in range(panel.positions.size):
@@ -123,34 +122,45 @@ def _draw_panel(
     _draw_titles(canvas, panel, left, named=named)
 
 
+def _title_size(size: int) -> float:
+    """The height of titles beside cells of some size, in pixels."""
+    return max(13.0, min(22.0, size * 0.8))
+
+
 def _draw_titles(canvas: _Canvas, panel: Panel, left: float, *, named: bool) -> None:
-    size = canvas.size
-    font = _font(max(13, min(22, size * 0.8)))
-    ends: dict[int, float] = {}
+    """Titles above planes and their padding; where they would collide, a line or two higher."""
+    height = _title_size(canvas.size)
+    font = _font(height)
+    padding = {(row, column) for row, column in panel.padding}
+    taken: list[tuple[float, float, float, float]] = []
     for row, column, text in sorted(panel.titles, key=lambda title: (title[1], title[0])):
-        corner = canvas.corner(panel.sheet, row, column)
-        if corner is None:
-            continue
-        x, y = corner
-        box = canvas.pen.textbbox((x, y - 0.25 * size), text, font=font, anchor="ls")
-        # Neighbours' titles on one line: the next one stands a line higher.
-        line = round(y)
-        if box[0] < ends.get(line, -1.0):
-            lift = box[3] - box[1] + 4
-            y -= lift
-        else:
-            ends[line] = box[2] + 0.4 * size
-        canvas.pen.text(
-            (x, y - 0.25 * size), text, fill=_INK, font=font, anchor="ls",
-            stroke_width=2, stroke_fill=_PAPER,
-        )  # fmt: skip
+        while (row - 1, column) in padding:
+            row -= 1
+        x, y = canvas.corner(panel.sheet, row, column) or (0.0, 0.0)
+        x = min(x, canvas.image.width - 6 - font.getlength(text))
+        for lift in range(3):
+            place = (x, y - 4 - 1.1 * lift * height)
+            box = canvas.pen.textbbox(place, text, font=font, anchor="ls")
+            if not any(_collide(box, other) for other in taken):
+                canvas.pen.text(place, text, _INK, font, "ls", stroke_width=2, stroke_fill=_PAPER)
+                taken.append(box)
+                break
     if named:
-        place = (left, canvas.top + 0.2 * size)
-        canvas.pen.text(place, panel.sheet, fill=_SOFT, font=_font(max(13, size * 0.7)), anchor="ls")
+        place = (left, canvas.top - 3.5 * height)
+        canvas.pen.text(place, panel.sheet, fill=_SOFT, font=_font(height), anchor="ls")
+
+
+def _collide(
+    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> bool:
+    across = one[0] < other[2] + 4 and other[0] < one[2] + 4
+    return across and one[1] < other[3] and other[1] < one[3]
 
 
 def _draw_outlines(canvas: _Canvas, trace: Trace) -> None:
     for item in trace.walk():
+        if item.name.startswith("padding of "):
+            continue
         width = max(1, round(canvas.size / (9 if item.step == 1 else 13)))
         for area in item.areas:
             first = canvas.corner(area.sheet, area.row, area.column)
@@ -239,7 +249,9 @@ def _draw_captions(canvas: _Canvas, trace: Trace, text: int) -> None:
     pen, width = canvas.pen, canvas.image.width - 2 * _MARGIN
     unit = f"    {trace.unit}" if trace.unit else ""
     head = f"{trace.cell} = {shown(trace.value)}{unit}"
-    pen.text((_MARGIN, _MARGIN), _cut(head, text * 1.15, width), fill=_ROOT, font=_font(text * 1.15))
+    pen.text(
+        (_MARGIN, _MARGIN), _cut(head, text * 1.15, width), fill=_ROOT, font=_font(text * 1.15)
+    )
     place = (_MARGIN, _MARGIN + 1.45 * text)
     pen.text(place, _cut(trace.formula, text * 0.8, width), fill=_SOFT, font=_font(text * 0.8))
     if trace.pixels is not None:
@@ -257,7 +269,7 @@ def _cut(text: str, size: float, width: float) -> str:
     return f"{text[: max(int(len(text) * share) - 4, 1)]}..."
 
 
-def _font(size: float):  # type: ignore[no-untyped-def]
+def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     from PIL import ImageFont
 
     return ImageFont.load_default(max(6.0, size))
@@ -294,6 +306,6 @@ def _short(value: float) -> str:
         >>> _short(0.0), _short(0.512), _short(0.05), _short(-1.0), _short(258.7)
         ('0', '0.5', '.05', '-1', '259')
     """
-    if abs(value) >= 99.5 or value == round(value):
-        return f"{value + 0.0:.0f}" if abs(value) < 1e5 else f"{value:.0e}"
+    if abs(value) >= 99.5 or abs(value) < 0.005 or value == round(value):
+        return f"{round(value) + 0.0:.0f}" if abs(value) < 1e5 else f"{value:.0e}"
     return f"{value:.1f}" if abs(value) >= 0.095 else f"{value:.2f}".replace("0.", ".")

@@ -14,7 +14,7 @@ from ..formulas import Role
 from ..tensor_cells import read_descriptions
 from ..values import Value
 from ..xlsx import check_package, defined_names, sheet_parts, sheet_states
-from .asking import asked_cell, counted, shown
+from .asking import asked_cell, shown
 from .book import Mask, Positions, read_book, rectangles
 from .precedents import Precedents, Reach
 from .regions import Region, regions_of
@@ -98,6 +98,14 @@ class Tracer:
                 f"{' -> '.join(names[:-1])}{more} -> {names[-1]}: change one of these formulas"
             )
         return found, reach
+
+    def pixels(self, cell: str | Cell, depth: int | None = None) -> Mask | None:
+        """Only the pixels of `trace`, at a fraction of its cost.
+
+        Raises:
+            TraceError: as `reach`.
+        """
+        return self._pixels(self.reach(cell, depth)[1])
 
     def region(self, position: int) -> Region | None:
         """What a cell is part of."""
@@ -239,7 +247,6 @@ class Tracer:
             areas = self._areas(positions)
         kept = numbers[~np.isnan(numbers)]
         return Reads(name, label, step, areas, positions.size, kept, others, mask, reads)
-
 
     def _areas(self, positions: Positions) -> tuple[Grid, ...]:
         """Cells of one worksheet as few rectangles."""
