@@ -150,7 +150,10 @@ class Tracer:
         )
 
     def _example(self, sheet: str) -> str:
-        """The last formula of a worksheet, which depends on most."""
+        """A formula of a worksheet, of the last layer where there is one."""
+        for region in reversed(self.regions):
+            if region.role is Role.OUTPUT and region.grids[0].sheet == sheet:
+                return str(region.grids[0].cell(0, 0))
         number = self.cells.sheets.index(sheet)
         on_sheet = self.cells.places(np.arange(self.cells.keys.size))[0] == number
         positions = np.flatnonzero(on_sheet & self.cells.is_formula)
