@@ -247,7 +247,7 @@ def edited(path: Path, cell: Cell, formula: str, folder: Path) -> Path:
     ("name", "cell", "formula", "changed"),
     [
         # A unit in the middle of a shared formula; nothing reads it.
-        ("edges", "edges!AS10", "=SUMPRODUCT(G8:H9,$AG$6:$AH$7)", 1),
+        ("edges", "edges!AS10", "=SUMPRODUCT(G8:H9,$AF$5:$AG$6)", 1),
         # One unit of the first layer: it, and the units of the second that read it.
         ("two-strides", "two-strides!AS10", "=MAX(0,SUMPRODUCT(L14:N16,$AH$6:$AJ$8)+A1+Z9)", None),
         ("conv-example", "'conv-example'!BT13", "=AO12+D5", None),

@@ -66,8 +66,8 @@ def test_the_tree_of_one_unit_of_conv_example(folder: Path) -> None:
 def test_one_step_back_is_what_the_formula_names(folder: Path) -> None:
     result = run(folder, "trace", "ce.xlsx", BT13, "--depth", "1")
     assert result.stdout.splitlines()[2:] == [
-        "├─ conv2.weight   18 cells  BI11:BK13, BI15:BK17  -0.6709 to 0.8595",
-        "└─ conv1 + relu1  18 cells  AO12:AQ14, AO41:AQ43  0 to 3.025",
+        "├─ conv1 + relu1  18 cells  AO12:AQ14, AO41:AQ43  0 to 3.025",
+        "└─ conv2.weight   18 cells  BI11:BK13, BI15:BK17  -0.6709 to 0.8595",
         "input pixels reached: none within 1 step",
     ]
 
@@ -109,7 +109,7 @@ def test_shared_formulas_show_the_text_of_their_own_cell(folder: Path) -> None:
     loaded = load_template("edges")
     path = folder / "edges.xlsx"
     build_workbook([NetworkSheet(i.network, i.image, i.drawing) for i in loaded.networks], path)
-    assert sc.trace(path, "AS10").formula == "=SUMPRODUCT(J10:L12,$AG$6:$AI$8)"
+    assert sc.trace(path, "AS10").formula == "=SUMPRODUCT(J10:L12,$AF$5:$AH$7)"
 
 
 # --- What cannot be traced
@@ -121,7 +121,7 @@ def test_shared_formulas_show_the_text_of_their_own_cell(folder: Path) -> None:
         ("ce.xlsx", "'conv-exampel'!A2", "no worksheet 'conv-exampel': did you mean 'conv-example'?"),
         ("small.xlsx", "zebra!A2", "no worksheet 'zebra': it has small"),
         ("ce.xlsx", "EN4", "has 2 worksheets, and EN4 may be on any: write"),
-        ("small.xlsx", "A500", "small!A500 is an empty cell: trace a cell with a formula, such as small!AE4\n"),
+        ("small.xlsx", "A500", "small!A500 is an empty cell: trace a cell with a formula, such as small!AI4\n"),
         ("small.xlsx", "B1", "B1 holds 'Input' and no formula"),
         (
             "ce.xlsx",

@@ -6,6 +6,7 @@ whole number, so that the cells of a row's stretch are a slice of the arrays.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -135,16 +136,37 @@ def read_book(path: str | os.PathLike[str], blanks: Iterable[Grid]) -> BookCells
     for number, name in enumerate(sheets):
         reader.read(number, read_cells(path, name))
     filled = np.array(reader.keys, dtype=np.int64)
-    keys = np.unique(np.concatenate((filled, grid_keys(sheets, blanks))))
+    keys = np.sort(np.concatenate((filled, grid_keys(sheets, blanks))))
+    keys = keys[np.diff(keys, prepend=-1) != 0]
     at = np.searchsorted(keys, filled)
     numbers = np.full(keys.size, np.nan)
     numbers[at] = reader.numbers
     formula = np.full(keys.size, -1, dtype=np.intp)
     formula[at] = reader.formula
-    shift = np.zeros((keys.size, 2), dtype=np.int64)
-    shift[at] = np.array(reader.shift, dtype=np.int64).reshape(-1, 2)
     odd = {int(at[index]): value for index, value in reader.odd.items()}
-    return BookCells(sheets, keys, numbers, odd, formula, shift, reader.formulas)
+    return BookCells(
+        sheets,
+        keys,
+        numbers,
+        odd,
+        formula,
+        _shifts(keys, formula, reader.formulas),
+        reader.formulas,
+    )
+
+
+def _shifts(keys: Keys, formula: Positions, formulas: list[SourceFormula]) -> Keys:
+    """Rows and columns from each cell's formula; array formulas are not moved."""
+    shift = np.zeros((keys.size, 2), dtype=np.int64)
+    filled = np.flatnonzero(formula >= 0)
+    sources = formula[filled]
+    own = np.array([(item.row, item.column) for item in formulas], dtype=np.int64).reshape(-1, 2)
+    lines, columns = np.divmod(keys[filled], _COLUMNS)
+    shift[filled, 0] = lines % _ROWS - own[sources, 0]
+    shift[filled, 1] = columns - own[sources, 1]
+    is_array = np.array([item.array for item in formulas], dtype=np.bool_)
+    shift[filled[is_array[sources]]] = 0
+    return shift
 
 
 class _Reader:
@@ -155,40 +177,34 @@ class _Reader:
         self.numbers: list[float] = []
         self.odd: dict[int, Value] = {}
         self.formula: list[int] = []
-        self.shift: list[tuple[int, int]] = []
         self.formulas: list[SourceFormula] = []
 
     def read(self, sheet: int, cells: Iterator[SheetCell]) -> None:
-        shared: dict[int, int] = {}
-        filled: dict[tuple[int, int], int] = {}
-        for cell in cells:
-            value = cell.value
-            number = float("nan")
+        shared_by: dict[int, int] = {}
+        filled_by: dict[tuple[int, int], int] = {}
+        keys, numbers, sources = self.keys, self.numbers, self.formula
+        first, nan = sheet * MAX_ROWS, math.nan
+        for row, column, formula, array, shared, value, area in cells:
             if isinstance(value, float):
-                number = value
-            elif value is not None:
-                self.odd[len(self.keys)] = value
-            self.keys.append(key(sheet, cell.row, cell.column))
-            self.numbers.append(number)
-            source, shift = -1, (0, 0)
-            if cell.formula:
+                numbers.append(value)
+            else:
+                if value is not None:
+                    self.odd[len(keys)] = value
+                numbers.append(nan)
+            keys.append((first + row) * MAX_COLUMNS + column)
+            source = -1
+            if formula:
                 source = len(self.formulas)
-                self.formulas.append(
-                    SourceFormula(sheet, cell.row, cell.column, cell.formula, cell.array)
-                )
-                if cell.shared is not None:
-                    shared[cell.shared] = source
-                if cell.area is not None:
-                    filled[cell.area.row, cell.area.column] = source
-            elif cell.shared is not None:
-                source = shared.get(cell.shared, -1)
-                if source >= 0:
-                    leader = self.formulas[source]
-                    shift = (cell.row - leader.row, cell.column - leader.column)
-            elif cell.area is not None:
-                source = filled.get((cell.area.row, cell.area.column), -1)
-            self.formula.append(source)
-            self.shift.append(shift)
+                self.formulas.append(SourceFormula(sheet, row, column, formula, array))
+                if shared is not None:
+                    shared_by[shared] = source
+                if area is not None:
+                    filled_by[area.row, area.column] = source
+            elif shared is not None:
+                source = shared_by.get(shared, -1)
+            elif area is not None:
+                source = filled_by.get((area.row, area.column), -1)
+            sources.append(source)
 
 
 def rectangles(rows: Keys, columns: Keys) -> list[tuple[int, int, int, int]]:
