@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetconv.calculators.libreoffice import find_soffice
+from sheetconv.calculators.office import find_soffice
 from sheetconv.cells import parse_cell
 from sheetconv.xlsx import SheetCell, read_cells, sheet_parts
 

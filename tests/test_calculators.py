@@ -31,7 +31,7 @@ from sheetconv.calculators import (
 )
 from sheetconv.calculators import ironcalc as ironcalc_module
 from sheetconv.calculators import (
-    libreoffice as libreoffice_module,
+    office as office_module,
 )
 from sheetconv.cells import Range, parse_range
 from sheetconv.errors import CalculatorError, WorkbookError
@@ -309,7 +309,7 @@ def test_importing_imports_no_engine() -> None:
 def no_libreoffice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SHEETCONV_SOFFICE", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(libreoffice_module, "PLACES", ())
+    monkeypatch.setattr(office_module, "PLACES", ())
 
 
 def commands() -> dict[int, str]:
@@ -384,7 +384,7 @@ def test_a_libreoffice_that_hangs_is_killed(
     with pytest.raises(CalculatorError, match=r"did not start within 0\.7 s and was stopped"):
         libreoffice.open(workbook, timeout=0.7)
     assert_nothing_left(private, word)
-    monkeypatch.setattr(libreoffice_module, "_GRACE", 0.5)
+    monkeypatch.setattr(office_module, "_GRACE", 0.5)
     status = libreoffice.status()
     assert not status.found
     assert "did not end within 0.5 s" in status.hint
@@ -434,7 +434,7 @@ def test_a_call_that_runs_over_its_time_kills(
     with libreoffice.open(workbook) as book:
         socket = socket_of(private)
         os.kill(office_of(private), signal.SIGSTOP)
-        book._timeout = 0.5  # type: ignore[attr-defined]
+        book._office.timeout = 0.5  # type: ignore[attr-defined]
         with pytest.raises(CalculatorError, match=r"did not recalculate .* within 0\.5 s"):
             book.recalculate()
         assert_nothing_left(private)
@@ -472,7 +472,7 @@ def test_nothing_outlives_a_python_that_forgets_to_close(
 def test_libreoffice_itself_refuses_bad_files_without_a_dialog(
     libreoffice: Engine, tmp_path: Path, private: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libreoffice_module, "check_parts", lambda path: None)
+    monkeypatch.setattr(office_module, "check_parts", lambda path: None)
     bad = {path.name: path for path, _ in bad_files(tmp_path)}
     for name in ("ole.xlsx", "zip.xlsx"):
         with pytest.raises(CalculatorError, match=rf"could not open .*{name}: it cannot load"):

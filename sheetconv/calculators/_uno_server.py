@@ -1,4 +1,4 @@
-"""Holds one workbook open in LibreOffice, on behalf of `libreoffice.py`.
+"""Holds one workbook open in LibreOffice, on behalf of `office.py`.
 
 LibreOffice can be driven only by a Python that has its `uno` module, which is rarely the
 Python that runs sheetconv. So this file is run by that other Python, on its own: it may
@@ -37,6 +37,9 @@ ERROR_NAMES = {
 GRACE = 5.0  # seconds in which LibreOffice may end by itself
 LOGICAL = 1024  # com.sun.star.util.NumberFormat.LOGICAL
 STANDARD_FORMAT = 0
+TEXT = 4  # com.sun.star.sheet.CellFlags.STRING
+ANY_CONTENT = 1 | 2 | TEXT | 16  # numbers, dates, texts, formulas
+SLACK = 20  # 1/100 mm
 
 
 class RefusedError(Exception):
@@ -74,22 +77,17 @@ class Server:
 
     def open(self, path: str) -> list[str]:
         """Load a workbook without dialogs, macros or links; the names of its worksheets."""
-        import uno
-        from com.sun.star.beans import PropertyValue  # type: ignore[import-not-found]
-
-        settings = {
-            "Hidden": True,
-            "FilterName": "Calc MS Excel 2007 XML",
-            "MacroExecutionMode": 0,
-            "UpdateDocMode": 0,
-        }
-        properties = []
-        for name, value in settings.items():
-            item = PropertyValue()
-            item.Name, item.Value = name, value
-            properties.append(item)
-        url = uno.systemPathToFileUrl(path)
-        self.document = self.desktop.loadComponentFromURL(url, "_blank", 0, tuple(properties))
+        self.document = self.desktop.loadComponentFromURL(
+            file_url(path),
+            "_blank",
+            0,
+            properties(
+                Hidden=True,
+                FilterName="Calc MS Excel 2007 XML",
+                MacroExecutionMode=0,
+                UpdateDocMode=0,
+            ),
+        )
         if self.document is None:
             raise RefusedError("it cannot load the file")
         self.document.enableAutomaticCalculation(False)
@@ -141,6 +139,71 @@ class Server:
                 elif isinstance(value, dict):
                     area.getCellByPosition(j, i).setFormula("=" + value["error"])
 
+    def used(self, sheet: str) -> list[int] | None:
+        """The corners of what a worksheet shows, with texts that run over; None if nothing."""
+        shown = self.document.Sheets.getByName(sheet)
+        cursor = shown.createCursor()
+        cursor.gotoStartOfUsedArea(False)
+        cursor.gotoEndOfUsedArea(True)
+        used = cursor.RangeAddress
+        shapes = [shown.DrawPage.getByIndex(i) for i in range(shown.DrawPage.Count)]
+        if not shapes and not cursor.queryContentCells(ANY_CONTENT).Count:
+            return None
+        left, top = used.StartColumn, used.StartRow
+        right, bottom = used.EndColumn, used.EndRow
+        width = height = 0
+        for shape in shapes:
+            width = max(width, shape.Position.X + shape.Size.Width)
+            height = max(height, shape.Position.Y + shape.Size.Height)
+            left = top = 0
+        texts = cursor.queryContentCells(TEXT)
+        for column in {
+            column
+            for address in texts.RangeAddresses
+            for column in range(address.StartColumn, address.EndColumn + 1)
+        }:
+            width = max(width, right_edge(shown, column))
+        while shown.getCellRangeByPosition(0, 0, right, 0).Size.Width < width:
+            right += 1
+        while shown.getCellRangeByPosition(0, 0, 0, bottom).Size.Height < height:
+            bottom += 1
+        return [left, top, right, bottom]
+
+    def print(self, areas: list[list[Any]], margin: int, target: str) -> None:
+        """Print ranges into a PDF, each alone on a page of its own size.
+
+        Args:
+            areas: [worksheet, left, top, right, bottom] each, in the workbook's order.
+            margin: around each, in 1/100 mm.
+            target: the file to write.
+        """
+        styles = self.document.StyleFamilies.getByName("PageStyles")
+        for number, (name, *corners) in enumerate(areas):
+            area = self.area(name, *corners)
+            style = self.document.createInstance("com.sun.star.style.PageStyle")
+            styles.insertByName(f"sheetconv {number}", style)
+            style.HeaderIsOn = style.FooterIsOn = False
+            style.PrintGrid = style.PrintHeaders = False
+            style.LeftMargin = style.RightMargin = style.TopMargin = style.BottomMargin = margin
+            # The slack is for rounding, which must not ask for a second page.
+            style.Width = area.Size.Width + 2 * margin + SLACK
+            style.Height = area.Size.Height + 2 * margin + SLACK
+            style.ScaleToPagesX = style.ScaleToPagesY = 1
+            sheet = self.document.Sheets.getByName(name)
+            sheet.IsVisible = True
+            sheet.setPrintTitleColumns(False)
+            sheet.setPrintTitleRows(False)
+            sheet.removeAllManualPageBreaks()
+            sheet.PageStyle = style.Name
+        printed = {name: corners for name, *corners in areas}
+        for name in self.document.Sheets.ElementNames:
+            sheet = self.document.Sheets.getByName(name)
+            # Where any worksheet has a print area, those that have none are not printed.
+            sheet.setPrintAreas(
+                (self.area(name, *printed[name]).RangeAddress,) if name in printed else ()
+            )
+        self.document.storeToURL(file_url(target), properties(FilterName="calc_pdf_Export"))
+
     def quit(self) -> None:
         """Let LibreOffice end by itself, so that it removes its sockets and locks."""
         if self.document is not None:
@@ -175,6 +238,36 @@ class Server:
 
         locale = uno.createUnoStruct("com.sun.star.lang.Locale")
         return int(self.document.NumberFormats.getStandardFormat(LOGICAL, locale))
+
+
+def right_edge(sheet: Any, index: int) -> int:
+    """Where the longest text of a column ends if it runs over, in 1/100 mm."""
+    column = sheet.Columns.getByIndex(index)
+    if not column.IsVisible:
+        return 0
+    width = column.Width
+    column.OptimalWidth = True
+    optimal = column.Width
+    column.Width = width
+    left = sheet.getCellByPosition(index, 0).Position.X
+    return int(left + optimal)
+
+
+def file_url(path: str) -> str:
+    import uno
+
+    return str(uno.systemPathToFileUrl(path))
+
+
+def properties(**settings: Any) -> Any:
+    from com.sun.star.beans import PropertyValue  # type: ignore[import-not-found]
+
+    items = []
+    for name, value in settings.items():
+        item = PropertyValue()
+        item.Name, item.Value = name, value
+        items.append(item)
+    return tuple(items)
 
 
 def offsets(ranges: Any, left: int, top: int) -> Any:

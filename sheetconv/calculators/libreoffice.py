@@ -1,69 +1,16 @@
-"""LibreOffice, if it is installed: without a window, and without touching the user's own.
-
-Every open workbook has a LibreOffice of its own, with a private profile and a private
-copy of the file in a temporary folder. It is driven through a second Python, which has
-LibreOffice's `uno` module and runs `_uno_server.py`. All of it ends with the book.
-"""
+"""LibreOffice as an engine, if it is installed."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import secrets
-import shutil
-import subprocess
-import sys
-import tempfile
-import weakref
-from contextlib import suppress
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from ..cells import Range
 from ..errors import CalculatorError
 from ..values import CellError, Value
-from ..xlsx import check_parts
-from . import processes
 from .base import EngineStatus
 from .book import Book
-
-#: The environment variable that names the program, where it stands in an unusual place.
-VARIABLE = "SHEETCONV_SOFFICE"
-
-#: Where installers put the program without adding it to PATH.
-PLACES = (
-    "/usr/lib/libreoffice/program/soffice",
-    "/usr/lib64/libreoffice/program/soffice",
-    "/usr/local/bin/soffice",
-    "/opt/libreoffice/program/soffice",
-    "/Applications/LibreOffice.app/Contents/MacOS/soffice",
-    "~/Applications/LibreOffice.app/Contents/MacOS/soffice",
-    r"C:\Program Files\LibreOffice\program\soffice.com",
-    r"C:\Program Files (x86)\LibreOffice\program\soffice.com",
-)
-
-_HINT = (
-    "install LibreOffice (on Debian and Ubuntu: apt install libreoffice-calc python3-uno; "
-    f"elsewhere: libreoffice.org), or set {VARIABLE} to its soffice"
-)
-_SERVER = Path(__file__).with_name("_uno_server.py")
-_GRACE = 10.0
-
-# A fixed language, since truth values are recognised by their text; no Java, which it would
-# look for in vain; no OpenCL, whose results may depend on the graphics card.
-_SETTINGS = """\
-<?xml version="1.0" encoding="UTF-8"?>
-<oor:items xmlns:oor="http://openoffice.org/2001/registry">
-<item oor:path="/org.openoffice.Setup/L10N"><prop oor:name="ooSetupSystemLocale" oor:op="fuse">
-<value>en-US</value></prop></item>
-<item oor:path="/org.openoffice.Office.Java/VirtualMachine"><prop oor:name="Enable" oor:op="fuse">
-<value>false</value></prop></item>
-<item oor:path="/org.openoffice.Office.Common/Misc"><prop oor:name="UseOpenCL" oor:op="fuse">
-<value>false</value></prop></item>
-</oor:items>
-"""
+from .office import HINT, Office, find_soffice, python_with_uno, soffice_version
 
 
 class LibreOffice:
@@ -79,11 +26,11 @@ class LibreOffice:
         """Whether the program and a Python with `uno` are there; asks both for no more."""
         try:
             soffice = find_soffice()
-            version = _version(soffice)
-            _python_with_uno(soffice)
+            version = soffice_version(soffice)
+            python_with_uno(soffice)
         except CalculatorError as error:
             return EngineStatus(self.name, False, "", "", str(error))
-        return EngineStatus(self.name, True, version, str(soffice), _HINT)
+        return EngineStatus(self.name, True, version, str(soffice), HINT)
 
     def open(self, path: Path, *, timeout: float = 120.0) -> Book:
         """Open a private copy of an .xlsx file in a LibreOffice of its own.
@@ -96,57 +43,18 @@ class LibreOffice:
         Raises:
             CalculatorError: the program is missing, refused the file, or timed out.
         """
-        soffice = find_soffice()
-        python = _python_with_uno(soffice)
-        check_parts(path)
-        return _LibreOfficeBook(path, soffice, python, timeout)
+        return _LibreOfficeBook(path, timeout)
 
 
 class _LibreOfficeBook(Book):
-    def __init__(self, path: Path, soffice: Path, python: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float) -> None:
         super().__init__(path)
-        self._timeout = timeout
-        temporary = tempfile.TemporaryDirectory(prefix="sheetconv-", ignore_cleanup_errors=True)
-        folder = Path(temporary.name)
-        self._log = folder / "log.txt"
-        pipe = f"sheetconv{secrets.token_hex(8)}"
-        try:
-            # The copy's name is plain, whatever the file's is.
-            copy = folder / "book.xlsx"
-            shutil.copyfile(path, copy)
-            settings = folder / "profile" / "user" / "registrymodifications.xcu"
-            settings.parent.mkdir(parents=True)
-            settings.write_text(_SETTINGS, encoding="utf-8")
-            with self._log.open("wb") as log:
-                self._process = processes.start(
-                    [python, _SERVER, soffice, folder, pipe],
-                    env=_environment() | dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder)),
-                    stdin=subprocess.PIPE,
-                    stderr=log,
-                )
-        except OSError as error:
-            temporary.cleanup()
-            raise CalculatorError(f"LibreOffice could not be started: {error}") from error
-        except BaseException:
-            temporary.cleanup()
-            raise
-        # Runs at the latest when Python ends, so that nothing is left of a forgotten book.
-        self._end = weakref.finalize(self, _end, self._process, temporary, pipe)
-        try:
-            self._call("start", "start")
-            self._sheets = self._call(f"open {path}", "open", str(copy))
-        except BaseException:
-            self.close()
-            raise
+        self._office = Office(path, timeout)
+        self._sheets = self._office.sheets
 
     def close(self) -> None:
-        try:
-            if not self._closed:
-                self._timeout = min(self._timeout, _GRACE)
-                with suppress(CalculatorError):
-                    self._call("end", "quit")
-        finally:
-            self._abandon()
+        self._closed = True
+        self._office.close()
 
     def _write(self, area: Range, values: list[list[Value]]) -> None:
         rows = [[{"error": v} if isinstance(v, CellError) else v for v in row] for row in values]
@@ -159,137 +67,13 @@ class _LibreOfficeBook(Book):
         rows = self._call(f"read {area}", "get", *_corners(area))
         return [[CellError(v["error"]) if isinstance(v, dict) else v for v in row] for row in rows]
 
-    def _call(self, doing: str, do: str, *arguments: Any) -> Any:
-        """One request and its answer; afterwards either both sides are in step, or all is over."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        request = json.dumps({"do": do, "with": arguments}).encode() + b"\n"
-        line = b""
-        kill = partial(processes.kill, self._process)
+    def _call(self, doing: str, do: str, *arguments: object) -> Any:
         try:
-            # A dead program takes no request; the empty answer then says so.
-            with processes.time_limit(self._timeout, kill) as expired, suppress(OSError):
-                stdin.write(request)
-                stdin.flush()
-                line = stdout.readline()
-        except BaseException:
-            self._abandon()
-            raise
-        if expired.is_set():
-            self._abandon()
-            raise CalculatorError(
-                f"LibreOffice did not {doing} within {self._timeout:g} s and was stopped: "
-                "allow more time, or try another engine"
-            )
-        if not line.endswith(b"\n"):
-            reason = self._last_words()
-            self._abandon()
-            raise CalculatorError(f"LibreOffice stopped when it was to {doing}: {reason}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise CalculatorError(f"LibreOffice could not {doing}: {answer['error']}")
-        return answer["result"]
-
-    def _abandon(self) -> None:
-        self._closed = True
-        self._end()
-
-    def _last_words(self) -> str:
-        with suppress(OSError):
-            lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
-            return next(
-                (line.strip() for line in reversed(lines) if line.strip()), "it says nothing"
-            )
-        return "it says nothing"
-
-
-def find_soffice() -> Path:
-    """LibreOffice's program: what SHEETCONV_SOFFICE names, or on PATH, or in a usual place.
-
-    Raises:
-        CalculatorError: there is none.
-    """
-    named = os.environ.get(VARIABLE)
-    if named:
-        program = shutil.which(named)
-        if program is None:
-            raise CalculatorError(
-                f"{VARIABLE} is {named!r}, which is not a program: "
-                "set it to the path of LibreOffice's soffice, or unset it"
-            )
-        return Path(program)
-    for candidate in ("soffice", "libreoffice", *map(os.path.expanduser, PLACES)):
-        program = shutil.which(candidate)
-        if program is not None:
-            return Path(program)
-    raise CalculatorError(f"LibreOffice is not found: {_HINT}")
-
-
-@cache
-def _version(soffice: Path) -> str:
-    with tempfile.TemporaryDirectory(prefix="sheetconv-", ignore_cleanup_errors=True) as profile:
-        private = f"-env:UserInstallation={Path(profile).as_uri()}"
-        try:
-            code, output = processes.run(
-                [soffice, private, "--version"], env=_environment(), seconds=_GRACE
-            )
-        except OSError as error:  # TimeoutError is one, too
-            raise CalculatorError(f"{soffice} does not run: {error}") from error
-    words = output.split()
-    if code != 0 or len(words) < 2:
-        raise CalculatorError(f"{soffice} --version failed with exit code {code}: reinstall it")
-    return words[1]
-
-
-@cache
-def _python_with_uno(soffice: Path) -> Path:
-    """LibreOffice's own Python, or one of the system's that can import `uno`."""
-    program = soffice.resolve().parent
-    candidates = [
-        program / "python.exe",
-        program / "python",
-        program.parent / "Resources" / "python",
-        Path("/usr/bin/python3"),
-        Path(sys.executable),
-        Path(shutil.which("python3") or sys.executable),
-    ]
-    for python in dict.fromkeys(candidates):
-        with suppress(OSError):
-            code, _ = processes.run(
-                [python, "-c", "import uno"], env=_environment(), seconds=_GRACE
-            )
-            if code == 0:
-                return python
-    raise CalculatorError(
-        f"LibreOffice ({soffice}) is found, but no Python that can import its uno module: "
-        "on Debian and Ubuntu, apt install python3-uno; elsewhere, reinstall it with Python support"
-    )
-
-
-def _environment() -> dict[str, str]:
-    """The environment without what it tells Python, since the other Python is another."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
-    if sys.platform == "linux":
-        # In a locale without UTF-8, or one that is not installed, LibreOffice hangs on a
-        # temporary folder whose name is not ASCII.
-        kept["LC_ALL"] = "C.UTF-8"
-    return kept
+            return self._office.call(doing, do, *arguments)
+        finally:
+            # A program that failed or was killed takes no more calls.
+            self._closed = not self._office.end.alive
 
 
 def _corners(area: Range) -> tuple[str, int, int, int, int]:
     return area.sheet, area.column, area.row, area.last_column, area.last_row
-
-
-def _end(
-    process: subprocess.Popen[bytes], temporary: tempfile.TemporaryDirectory[str], pipe: str
-) -> None:
-    processes.end(process)
-    if sys.platform != "win32":
-        # A LibreOffice that was killed leaves two sockets behind. The second is named by the
-        # MD5 of the profile's address, as UTF-16, in hexadecimal digits without padding.
-        profile = Path(temporary.name, "profile").as_uri().encode("utf-16-le")
-        digest = hashlib.md5(profile, usedforsecurity=False).digest()
-        for name in (pipe, "SingleOfficeIPC_" + "".join(f"{byte:x}" for byte in digest)):
-            Path(f"/tmp/OSL_PIPE_{os.getuid()}_{name}").unlink(missing_ok=True)
-    temporary.cleanup()
