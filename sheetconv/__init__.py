@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .network import Sequential
     from .pixels import Pixels
     from .reading import read
+    from .rendering import render
     from .summary import summarize
     from .template import load_template
     from .tracing import trace
@@ -67,6 +68,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "load_template",
     "load_weights",
     "read",
+    "render",
     "summarize",
     "trace",
 ]
@@ -104,6 +106,7 @@ _MODULES = {
     "trace": "tracing",
     "load_weights": "weights",
     "read": "reading",
+    "render": "rendering",
 }
 
 

@@ -313,6 +313,62 @@ def trace(file: Path, cell: str, depth: int | None, png: Path | None, force: boo
 
 
 @cli.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "-o",
+    "--output",
+    type=_FILE,
+    required=True,
+    help="The file to write: .png, .pdf or .html. Of several worksheets, out.png is one file "
+    "each: out-NAME.png.",
+)
+@click.option(
+    "--sheet",
+    "sheets",
+    metavar="NAME",
+    multiple=True,
+    help="A worksheet to draw; may be given several times. Default: all that are not hidden.",
+)
+@click.option(
+    "--range", "area", metavar="A1:Z40", help="The cells to draw. Default: all that are used."
+)
+@click.option(
+    "--dpi",
+    type=click.FloatRange(min=1),
+    help="Pixels per inch of a .png; 96 is the size on a screen. Default: 144, or less for very "
+    "large worksheets.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Seconds that one step of LibreOffice may take.",
+)
+@click.option("-f", "--force", is_flag=True, help="Replace existing files.")
+def render(
+    file: Path,
+    output: Path,
+    sheets: tuple[str, ...],
+    area: str | None,
+    dpi: float | None,
+    timeout: float,
+    force: bool,
+) -> None:
+    """Draw worksheets of FILE as pictures, for slides.
+
+    LibreOffice draws what it would show, on pages as large as the cells in use: a .png for
+    each worksheet, a .pdf with a page for each, or an .html page with a table for each.
+    """
+    from .rendering import render as run_render
+
+    for path in run_render(
+        file, output, sheets=sheets, area=area, dpi=dpi, force=force, timeout=timeout
+    ):
+        click.echo(f"wrote {path}: {path.stat().st_size:,} bytes")
+
+
+@cli.command()
 def doctor() -> None:
     """Say which spreadsheet engines are here, and how to get the others."""
     import platform

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import runpy
 import shutil
 import signal
 import subprocess
@@ -37,9 +38,6 @@ ERROR_NAMES = {
 GRACE = 5.0  # seconds in which LibreOffice may end by itself
 LOGICAL = 1024  # com.sun.star.util.NumberFormat.LOGICAL
 STANDARD_FORMAT = 0
-TEXT = 4  # com.sun.star.sheet.CellFlags.STRING
-ANY_CONTENT = 1 | 2 | TEXT | 16  # numbers, dates, texts, formulas
-SLACK = 20  # 1/100 mm
 
 
 class RefusedError(Exception):
@@ -77,8 +75,10 @@ class Server:
 
     def open(self, path: str) -> list[str]:
         """Load a workbook without dialogs, macros or links; the names of its worksheets."""
+        import uno
+
         self.document = self.desktop.loadComponentFromURL(
-            file_url(path),
+            uno.systemPathToFileUrl(path),
             "_blank",
             0,
             properties(
@@ -139,70 +139,16 @@ class Server:
                 elif isinstance(value, dict):
                     area.getCellByPosition(j, i).setFormula("=" + value["error"])
 
-    def used(self, sheet: str) -> list[int] | None:
-        """The corners of what a worksheet shows, with texts that run over; None if nothing."""
-        shown = self.document.Sheets.getByName(sheet)
-        cursor = shown.createCursor()
-        cursor.gotoStartOfUsedArea(False)
-        cursor.gotoEndOfUsedArea(True)
-        used = cursor.RangeAddress
-        shapes = [shown.DrawPage.getByIndex(i) for i in range(shown.DrawPage.Count)]
-        if not shapes and not cursor.queryContentCells(ANY_CONTENT).Count:
-            return None
-        left, top = used.StartColumn, used.StartRow
-        right, bottom = used.EndColumn, used.EndRow
-        width = height = 0
-        for shape in shapes:
-            width = max(width, shape.Position.X + shape.Size.Width)
-            height = max(height, shape.Position.Y + shape.Size.Height)
-            left = top = 0
-        texts = cursor.queryContentCells(TEXT)
-        for column in {
-            column
-            for address in texts.RangeAddresses
-            for column in range(address.StartColumn, address.EndColumn + 1)
-        }:
-            width = max(width, right_edge(shown, column))
-        while shown.getCellRangeByPosition(0, 0, right, 0).Size.Width < width:
-            right += 1
-        while shown.getCellRangeByPosition(0, 0, 0, bottom).Size.Height < height:
-            bottom += 1
-        return [left, top, right, bottom]
+    def page(self, do: str, *arguments: Any) -> Any:
+        """Call a function of `_uno_pages.py`."""
+        functions = runpy.run_path(str(Path(__file__).with_name("_uno_pages.py")))
+        return functions[do](self, *arguments)
 
-    def print(self, areas: list[list[Any]], margin: int, target: str) -> None:
-        """Print ranges into a PDF, each alone on a page of its own size.
+    def store(self, path: str, **settings: Any) -> None:
+        """Write what is open into a file of another kind."""
+        import uno
 
-        Args:
-            areas: [worksheet, left, top, right, bottom] each, in the workbook's order.
-            margin: around each, in 1/100 mm.
-            target: the file to write.
-        """
-        styles = self.document.StyleFamilies.getByName("PageStyles")
-        for number, (name, *corners) in enumerate(areas):
-            area = self.area(name, *corners)
-            style = self.document.createInstance("com.sun.star.style.PageStyle")
-            styles.insertByName(f"sheetconv {number}", style)
-            style.HeaderIsOn = style.FooterIsOn = False
-            style.PrintGrid = style.PrintHeaders = False
-            style.LeftMargin = style.RightMargin = style.TopMargin = style.BottomMargin = margin
-            # The slack is for rounding, which must not ask for a second page.
-            style.Width = area.Size.Width + 2 * margin + SLACK
-            style.Height = area.Size.Height + 2 * margin + SLACK
-            style.ScaleToPagesX = style.ScaleToPagesY = 1
-            sheet = self.document.Sheets.getByName(name)
-            sheet.IsVisible = True
-            sheet.setPrintTitleColumns(False)
-            sheet.setPrintTitleRows(False)
-            sheet.removeAllManualPageBreaks()
-            sheet.PageStyle = style.Name
-        printed = {name: corners for name, *corners in areas}
-        for name in self.document.Sheets.ElementNames:
-            sheet = self.document.Sheets.getByName(name)
-            # Where any worksheet has a print area, those that have none are not printed.
-            sheet.setPrintAreas(
-                (self.area(name, *printed[name]).RangeAddress,) if name in printed else ()
-            )
-        self.document.storeToURL(file_url(target), properties(FilterName="calc_pdf_Export"))
+        self.document.storeToURL(uno.systemPathToFileUrl(path), properties(**settings))
 
     def quit(self) -> None:
         """Let LibreOffice end by itself, so that it removes its sockets and locks."""
@@ -240,26 +186,7 @@ class Server:
         return int(self.document.NumberFormats.getStandardFormat(LOGICAL, locale))
 
 
-def right_edge(sheet: Any, index: int) -> int:
-    """Where the longest text of a column ends if it runs over, in 1/100 mm."""
-    column = sheet.Columns.getByIndex(index)
-    if not column.IsVisible:
-        return 0
-    width = column.Width
-    column.OptimalWidth = True
-    optimal = column.Width
-    column.Width = width
-    left = sheet.getCellByPosition(index, 0).Position.X
-    return int(left + optimal)
-
-
-def file_url(path: str) -> str:
-    import uno
-
-    return str(uno.systemPathToFileUrl(path))
-
-
-def properties(**settings: Any) -> Any:
+def properties(**settings: Any) -> tuple[Any, ...]:
     from com.sun.star.beans import PropertyValue  # type: ignore[import-not-found]
 
     items = []
