@@ -6,6 +6,7 @@ first argument is its `Server`. What they change is the private copy.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 TEXT = 4  # com.sun.star.sheet.CellFlags.STRING
@@ -88,16 +89,29 @@ def texts(server: Any, sheet: str, target: str) -> None:
     )
 
 
-def blank(server: Any, sheet: str, left: int, top: int, right: int, bottom: int) -> None:
-    """Hide the texts and numbers of a range, so that only its colours are printed."""
+def blank(
+    server: Any, heights: list[int], sheet: str, left: int, top: int, right: int, bottom: int
+) -> None:
+    """Hide the texts and numbers of a range, so that only its colours are printed.
+
+    Args:
+        heights: of its rows, as `looks` gives them; they stay so, although rows are as high as
+            their texts until they are told otherwise.
+        sheet, left, top, right, bottom: the range.
+    """
     import uno
 
+    area = server.area(sheet, left, top, right, bottom)
     locale = uno.createUnoStruct("com.sun.star.lang.Locale")
     formats = server.document.NumberFormats
     key = formats.queryKey(";;;", locale, False)
-    server.area(sheet, left, top, right, bottom).NumberFormat = (
-        key if key >= 0 else formats.addNew(";;;", locale)
-    )
+    area.NumberFormat = key if key >= 0 else formats.addNew(";;;", locale)
+    row = 0
+    for height, run in groupby(heights):
+        last = row + len(list(run)) - 1
+        if height:
+            area.getCellRangeByPosition(0, row, 0, last).Rows.Height = height
+        row = last + 1
 
 
 def print_pages(

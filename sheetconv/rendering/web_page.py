@@ -8,10 +8,9 @@ texts, and each cell's colour is read off the picture, at its centre.
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Sequence
 from html import escape
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ _WHITE = "ffffff"
 _STYLE = """\
 body { margin: 1em; background: #fff; color: #000; font: 11pt Calibri, Carlito, sans-serif; }
 table { table-layout: fixed; border-collapse: collapse; width: 0; }
-td { padding: 0 2px; white-space: nowrap; vertical-align: bottom; line-height: 1; }
+td { padding: 0 2px; white-space: nowrap; vertical-align: middle; line-height: 1.1; }
 .n { text-align: right; overflow: hidden; }"""
 
 
@@ -41,8 +40,9 @@ def web_page(office: Office, areas: Sequence[Range], *, title: str) -> str:
     looks = [
         office.call(f"read the looks of {area}", "page", "looks", *corners(area)) for area in areas
     ]
-    for area in areas:
-        office.call(f"draw the colours of {area}", "page", "blank", *corners(area))
+    for area, look in zip(areas, looks, strict=True):
+        heights = look["heights"]
+        office.call(f"draw the colours of {area}", "page", "blank", heights, *corners(area))
     classes: dict[str, str] = {}
     body: list[str] = []
     for page, area, shown, look in zip(
@@ -105,11 +105,12 @@ def _table(
     rows = [i for i, height in enumerate(look["heights"]) if height]
     if not rows or not columns:
         return []
-    widths = "".join(f'<col style="width:{look["widths"][j] * _SCREEN:.4g}px">' for j in columns)
-    usual = Counter(look["heights"][i] for i in rows).most_common(1)[0][0]
+    widths = "".join(
+        f'<col span={len(list(run))} style="width: {width * _SCREEN:.4g}px">'
+        for width, run in groupby(look["widths"][j] for j in columns)
+    )
     lines = [f"<table><colgroup>{widths}</colgroup>"]
     for i in rows:
-        height = look["heights"][i]
         cells = []
         for j in columns:
             rule = _rule(texts[i][j], colours[i][j], fonts[i][j], is_text[i][j])
@@ -120,8 +121,8 @@ def _table(
             cells.append(f"<td{mark}>{escape(texts[i][j], quote=False)}")
         while len(cells) > 1 and cells[-1] == "<td>":
             cells.pop()
-        size = height if height != usual else usual
-        lines.append(f'<tr style="height:{size * _SCREEN:.4g}px">{"".join(cells)}')
+        height = look["heights"][i] * _SCREEN
+        lines.append(f'<tr style="height: {height:.4g}px">{"".join(cells)}')
     lines.append("</table>")
     return lines
 
