@@ -17,6 +17,16 @@ UTF_8 = 76
 SLACK = 20  # 1/100 mm
 
 
+def calculate(server: Any) -> None:
+    """Recalculate everything, and whatever is drawn from then on.
+
+    The formulas of conditional formats are calculated when their cells are drawn, and
+    never while automatic calculation is off.
+    """
+    server.document.enableAutomaticCalculation(True)
+    server.document.calculateAll()
+
+
 def used(server: Any, sheet: str) -> list[int] | None:
     """The corners of what a worksheet shows, with texts that run over; None if nothing."""
     shown = server.document.Sheets.getByName(sheet)
@@ -80,12 +90,17 @@ def looks(server: Any, sheet: str, left: int, top: int, right: int, bottom: int)
 
 
 def texts(server: Any, sheet: str, target: str) -> None:
-    """Write what the cells of a worksheet show into a CSV file, from cell A1 on."""
-    server.document.CurrentController.setActiveSheet(server.document.Sheets.getByName(sheet))
+    """Write what the cells of a worksheet show as CSV, from cell A1 on.
+
+    Args:
+        sheet: its name.
+        target: the file to write; LibreOffice adds the worksheet's name: x.csv is x-sheet.csv.
+    """
+    number = server.document.Sheets.ElementNames.index(sheet) + 1
     server.store(
         target,
         FilterName="Text - txt - csv (StarCalc)",
-        FilterOptions=f"{ord(',')},{ord(chr(34))},{UTF_8},1,,0,false,true",
+        FilterOptions=f"{ord(',')},{ord(chr(34))},{UTF_8},1,,0,false,true,false,false,false,{number}",
     )
 
 

@@ -38,9 +38,9 @@ def render(
 ) -> list[Path]:
     """Draw worksheets of a workbook as pictures, through LibreOffice.
 
-    What is drawn is what LibreOffice shows: the values in the file, number formats, colour
-    scales and other conditional formats, charts; without headers, footers and grid lines, and
-    nothing is shrunk. A page is as large as the cells that are used.
+    What is drawn is what LibreOffice shows after a recalculation: values, number formats,
+    colour scales and other conditional formats, charts; without headers, footers and grid
+    lines, and nothing is shrunk. A page is as large as the cells that are used.
 
     Args:
         path: the .xlsx file; it is not changed.
@@ -92,6 +92,8 @@ def render(
     for file in targets:
         check_target(file, force=force)
     with Office(path, timeout) as office:
+        # Random numbers are new as soon as a file is open; what depends on them has to follow.
+        office.call(f"recalculate {path}", "page", "calculate")
         areas = [wanted] if wanted else _used_areas(path, office, chosen, names)
         if kind == ".html":
             from .web_page import web_page

@@ -62,8 +62,13 @@ def web_page(office: Office, areas: Sequence[Range], *, title: str) -> str:
 
 
 def _texts(office: Office, area: Range) -> list[list[str]]:
-    file = office.folder / "texts.csv"
-    office.call(f"read the texts of {area.sheet}", "page", "texts", area.sheet, str(file))
+    folder = office.folder / "texts"
+    folder.mkdir()
+    target = str(folder / "x.csv")
+    office.call(f"read the texts of {area.sheet}", "page", "texts", area.sheet, target)
+    (file,) = folder.iterdir()
+    file = file.rename(office.folder / "texts.csv")
+    folder.rmdir()
     with file.open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.reader(stream))[area.row : area.last_row + 1]
     rows += [[]] * (area.height - len(rows))
