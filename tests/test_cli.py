@@ -124,7 +124,7 @@ def test_version_and_help(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"sheetconv, version {sheetconv.__version__}\n")
     done = run(tmp_path, "--help")
     assert done.returncode == 0
-    commands = ("build", "templates", "new", "summary", "check", "diff", "doctor")
+    commands = ("build", "templates", "new", "summary", "check", "diff", "render", "doctor")
     assert all(f"  {command} " in done.stdout for command in commands)
     for command in commands:
         done = run(tmp_path, command, "-h")
