@@ -38,7 +38,8 @@ def write(path: Path, values: np.ndarray = VALUES) -> Path:
         one.set_header("&Cthe header")
         two = book.add_worksheet("two")
         two.write_string("A1", "second <sheet>", book.add_format({"bold": True}))
-        two.write_formula("B3", "=one!A2*2", None, 18)
+        decimal = book.add_format({"num_format": "0.0"})
+        two.write_formula("B3", "=one!A2*2", decimal, 18)
         fill = book.add_format({"bg_color": "#{:02X}{:02X}{:02X}".format(*LIT)})
         two.conditional_format("A1:D5", {"type": "formula", "criteria": "=B2=18", "format": fill})
         hidden = book.add_worksheet("hidden")
@@ -227,7 +228,7 @@ def test_pdf_has_every_visible_worksheet_once(
     (path,) = sc.render(book, tmp_path / "x.pdf")
     first, second = texts(path)
     assert "".join(first.split()) == "".join(f"{value:g}" for value in VALUES.ravel())
-    assert second.split() == ["second", "<sheet>", "18"]
+    assert second.split() == ["second", "<sheet>", "18.0"]
 
 
 def test_a_hidden_worksheet_is_drawn_if_it_is_named(
@@ -295,7 +296,7 @@ def test_html_has_conditional_formats_by_formula(page: str) -> None:
     assert two[0][0] == ("second <sheet>", "ffffff", True)
     lit = [(i, j) for i, row in enumerate(two) for j, cell in enumerate(row) if cell[1] != "ffffff"]
     assert [(i, j, rgb(two[i][j][1])) for i, j in lit] == [(1, 0, LIT)]
-    assert two[2][1][0] == "18"
+    assert two[2][1][0] == "18.0"
 
 
 def test_html_shows_nothing_hidden(page: str) -> None:
@@ -324,8 +325,9 @@ def test_html_colours_stay_in_place_over_hundreds_of_columns(
 def test_html_leaves_out_hidden_rows_and_columns(libreoffice: Engine, tmp_path: Path) -> None:
     with xlsxwriter.Workbook(tmp_path / "x.xlsx") as made:
         sheet = made.add_worksheet("s")
+        whole = made.add_format({"num_format": "0"})
         for i, j in np.ndindex(4, 4):
-            sheet.write_number(i, j, 10 * i + j)
+            sheet.write_number(i, j, 10 * i + j + 0.25, whole)
         sheet.set_row(1, None, None, {"hidden": True})
         sheet.set_column(2, 2, None, None, {"hidden": True})
     (path,) = sc.render(tmp_path / "x.xlsx", tmp_path / "x.html")

@@ -97,11 +97,10 @@ def texts(server: Any, sheet: str, target: str) -> None:
         target: the file to write; LibreOffice adds the worksheet's name: x.csv is x-sheet.csv.
     """
     number = server.document.Sheets.ElementNames.index(sheet) + 1
-    server.store(
-        target,
-        FilterName="Text - txt - csv (StarCalc)",
-        FilterOptions=f"{ord(',')},{ord(chr(34))},{UTF_8},1,,0,false,true,false,false,false,{number}",
-    )
+    # Separators, encoding and first row; not all in quotes, not numbers as such but all as
+    # shown, no formulas, no spaces removed; which worksheet.
+    options = f"{ord(',')},{ord(chr(34))},{UTF_8},1,,0,false,false,true,false,false,{number}"
+    server.store(target, FilterName="Text - txt - csv (StarCalc)", FilterOptions=options)
 
 
 def blank(
