@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from .blocks import finished
-from .cells import MAX_COLUMNS, MAX_ROWS, check_sheet_name
+from .cells import MAX_COLUMNS, MAX_ROWS, MOST_CELLS, check_sheet_name
 from .drawing import Drawing
 from .errors import LayoutError
 from .flow import Flow
@@ -18,9 +18,9 @@ from .overlaps import check_overlaps
 #: recalculate a large worksheet slowly, and nobody finds a plane in it.
 MOST_ON_ONE_SHEET = 300_000
 
-#: No program opens a workbook of more cells than this, and `sheetconv check` refuses it: at up to
-#: 110 bytes each it unpacks to two gigabytes.
-MOST_CELLS = 2**24
+#: More planes of one tensor than this take minutes and gigabytes to lay out, and nobody scrolls
+#: past them.
+MOST_PLANES = 2**16
 
 # Blank rows, or more, between a plane and the one below it.
 _BETWEEN_PLANES = 2
@@ -89,12 +89,17 @@ def lay_out(
 
 
 def _check_rows(network: Sequential, input_shape: Shape, drawing: Drawing, batch: int) -> None:
-    """Refuse planes that no worksheet holds below each other, before they are laid out."""
+    """Refuse planes that are too many or too tall together, before they are laid out."""
     stages = stages_of(network, input_shape, drawing.fuse)
+    if len(input_shape) == 3:
+        _check_planes("the input", input_shape[0], batch)
     for stage, tensor in drawn_tensors(network, stages):
+        images = batch if tensor.batched else 1
+        planes = prod(tensor.shape[:-2]) * images
+        if tensor.arrangement == "planes":
+            _check_planes(f"layer {stage.name}: {tensor.name}", tensor.shape[0], images)
         if f"{stage.name}.{tensor.name}" in drawing.anchors:
             continue
-        planes = prod(tensor.shape[:-2]) * (batch if tensor.batched else 1)
         rows = planes * (prod(tensor.shape[-2:-1]) + _BETWEEN_PLANES) - _BETWEEN_PLANES
         if tensor.arrangement == "planes" and rows > MAX_ROWS:
             raise LayoutError(
@@ -102,6 +107,15 @@ def _check_rows(network: Sequential, input_shape: Shape, drawing: Drawing, batch
                 f"for {batch:,} images need {rows:,} rows, and a worksheet has {MAX_ROWS:,}: "
                 "use smaller images, fewer channels or fewer images"
             )
+
+
+def _check_planes(what: str, channels: int, images: int) -> None:
+    if (planes := channels * images) > MOST_PLANES:
+        several = "" if images == 1 else f" ({channels:,} for each of {images:,} images)"
+        raise LayoutError(
+            f"{what} has {planes:,} planes{several}: expected at most {MOST_PLANES:,}; use fewer "
+            "channels or fewer images"
+        )
 
 
 def _beyond(layout: Layout) -> tuple[int, int] | None:

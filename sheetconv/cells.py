@@ -20,6 +20,11 @@ MAX_COLUMNS = 16_384
 MAX_FORMULA = 8_192
 MAX_TEXT = 32_767
 MAX_SHEET_NAME = 31
+#: No program opens a workbook of more cells than this, and `sheetconv check` refuses it: at up to
+#: 110 bytes each it unpacks to two gigabytes.
+MOST_CELLS = 2**24
+#: The hidden worksheet of a workbook that describes it.
+OWN_SHEET = "sheetconv"
 MAX_NUMBER_FORMAT = 255
 
 # Excel takes no []:*?/\\ in a name; IronCalc cannot load a book with ! in one.
@@ -133,6 +138,20 @@ def check_sheet_name(name: str) -> None:
             f"worksheet name {name!r} looks like a cell, which breaks references in some "
             "programs: choose another, for example with an underscore"
         )
+
+
+def sheet_name_of_file(stem: str) -> str:
+    """A file's name, without its ending, where a worksheet can have it; else `network`.
+
+    Example:
+        >>> sheet_name_of_file("lenet"), sheet_name_of_file("hw3")
+        ('lenet', 'network')
+    """
+    try:
+        check_sheet_name(stem)
+    except LayoutError:
+        return "network"
+    return "network" if stem.lower() == OWN_SHEET else stem
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,6 +22,8 @@ from .layers.base import Array
 
 #: How much a file may hold, unpacked and as float64.
 MAX_BYTES = 2**30
+# How an .npy file begins.
+_NPY = b"\x93NUMPY"
 # Some readers quote the file.
 _MAX_REASON = 150
 
@@ -80,6 +82,12 @@ def load_arrays(path: Path, failure: type[SheetconvError]) -> dict[str, Array]:
     """
     require_file(path, failure)
     arrays = {}
+    with reading(path, "a file that can be read", failure), path.open("rb") as file:
+        if file.read(len(_NPY)) == _NPY:
+            raise failure(
+                f"{path} is not an .npz file of numbers but one array, as .npy: save it with "
+                "np.savez, which gives it a name"
+            )
     with reading(path, "an .npz file of numbers", failure), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         _check_bytes(path, sum(member.file_size for member in members), failure)

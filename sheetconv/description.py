@@ -25,8 +25,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from .arranging import MOST_CELLS
-from .cells import MAX_COLUMNS, MAX_ROWS, Grid, parse_cell
+from .cells import MAX_COLUMNS, MAX_ROWS, MOST_CELLS, OWN_SHEET, Grid, parse_cell
 from .drawing import WORDS, Drawing
 from .errors import CheckError, LayoutError, SheetconvError
 from .formulas import Placed, Role, Shape
@@ -37,7 +36,7 @@ from .layers.validation import LARGEST
 from .layout import Layout, drawn_tensors, stages_of
 from .network import Sequential
 
-SHEET = "sheetconv"
+SHEET = OWN_SHEET
 HEADING = "The networks of this workbook, for `sheetconv check`. Do not edit."
 FORMAT = 2
 

@@ -7,7 +7,7 @@
     description = "One sentence."
 
     [[networks]]                      # one for each worksheet
-    worksheet = "conv-example"
+    worksheet = "conv-example"        # default: the file's name, or else "network"
     input = [1, 28, 28]               # channels, height, width
     batch = 1                         # how many images, one block below the other; optional
     data = "conv-example.npz"         # arrays `input`, `conv1.weight`, ...; optional
@@ -33,18 +33,19 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from .cells import check_sheet_name
+from .cells import MOST_CELLS, check_sheet_name, sheet_name_of_file
 from .data_files import load_arrays
 from .drawing import Drawing
 from .errors import ImageError, SheetconvError, TemplateError
 from .formulas import Shape
 from .layers import layer_from_config
 from .layers.base import Array
-from .network import TOO_LARGE, Sequential
+from .network import Sequential
 from .pixels import Pixels
 from .spelling import suggestion
 from .template_drawing import read_drawing
@@ -179,7 +180,7 @@ def _template(table: Table, path: Path) -> Template:
 
 
 def _network(table: Table, path: Path) -> TemplateNetwork:
-    default_sheet = path.stem
+    default_sheet = sheet_name_of_file(path.stem)
     worksheet = table.get("worksheet", str, "a text", default_sheet) or default_sheet
     shape = table.need("input", list, "[channels, height, width]")
     if len(shape) not in (1, 3) or not all(type(n) is int and n > 0 for n in shape):
@@ -187,6 +188,13 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
     batch = table.get("batch", int, "a whole number above 0")
     if batch is not None and batch < 1:
         raise table.error("batch", batch, "a whole number above 0")
+    images = (*shape,) if batch is None else (batch, *shape)
+    if (cells := prod(images)) > MOST_CELLS:
+        several = "" if batch is None else f" for {batch:,} images"
+        raise TemplateError(
+            f"{table.file}: {table.where}.input is {shape}, {cells:,} cells{several}: expected "
+            f"at most {MOST_CELLS:,}, as many as a workbook can have"
+        )
     seed = table.get("seed", int, "a whole number", 0) or 0
     if seed < 0:
         raise table.error("seed", seed, "a whole number of at least 0")
@@ -213,7 +221,6 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
     except SheetconvError as error:
         raise TemplateError(f"{table.file}: {table.where}: {error}") from None
     _check_drawn_names(drawing, network, tuple(shape), table)
-    images = (*shape,) if batch is None else (batch, *shape)
     image = _numbers(network, images, seed, path.parent / data if data else None, table)
     return TemplateNetwork(network, image, drawing, pixels)
 
@@ -262,7 +269,10 @@ def _numbers(
     network: Sequential, shape: Shape, seed: int, data: Path | None, table: Table
 ) -> Array:
     """Load the parameters into the network; give the image."""
-    arrays = load_arrays(data, TemplateError) if data else {}
+    try:
+        arrays = load_arrays(data, TemplateError) if data else {}
+    except TemplateError as error:
+        raise TemplateError(f"{table.file}: {table.where}.data: {error}") from None
     image = arrays.pop("input", None)
     if arrays:
         try:
@@ -270,10 +280,7 @@ def _numbers(
         except SheetconvError as error:
             raise TemplateError(f"{table.file}: {table.where}: {data}: {error}") from None
     if image is None:
-        try:
-            return np.random.default_rng(seed).random(shape)
-        except TOO_LARGE:
-            raise table.error("input", list(shape), "images that fit into memory") from None
+        return np.random.default_rng(seed).random(shape)
     if image.shape != shape:
         raise TemplateError(
             f"{table.file}: {table.where}: 'input' in {data} has shape {image.shape}: "

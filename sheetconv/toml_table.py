@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from .cells import parse_cell, parse_range
@@ -10,6 +11,8 @@ from .layers.validation import shown
 from .spelling import meant, misspelt, suggestion, these
 
 _T = TypeVar("_T")
+# Of a table in a list: TOML's headers have none.
+_NUMBERS = re.compile(r"\[[0-9]+\]")
 
 
 class Table:
@@ -81,8 +84,12 @@ class Table:
         return text
 
     def tables(self, key: str, *, need: bool = False) -> list[Table]:
-        found = self.get(key, list, "a list of tables", [], need=need) or []
         place = ".".join(part for part in (self.where, key) if part)
+        expected = "a list of tables"
+        others = [name for name in self.content if name != key and name not in self.asked]
+        if isinstance(self.content.get(key), dict) and not misspelt(key, others):
+            expected += f": write [[{_NUMBERS.sub('', place)}]]"
+        found = self.get(key, list, expected, [], need=need) or []
         return [Table(item, self.file, f"{place}[{n}]") for n, item in enumerate(found)]
 
     def table(self, key: str) -> Table:

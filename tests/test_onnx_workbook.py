@@ -109,7 +109,7 @@ def test_what_is_no_model_is_refused_in_one_line(
 
 def test_an_input_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
     save(model(node("Relu"), shape=("N", 1, 2**40, 2**40)), tmp_path / "vast.onnx")
-    with pytest.raises(ModelError, match="does not fit into memory"):
+    with pytest.raises(ModelError, match=r"vast\.onnx: its input .*: expected at most 16,777,216"):
         template_from_onnx(tmp_path / "vast.onnx")
 
 

@@ -194,6 +194,7 @@ CONV = '{ type = "Conv2d", in_channels = 1, out_channels = 2, kernel_size = [3, 
         (CONV, '{ type = "BatchNorm" }', ["did you mean BatchNorm2d?"]),
         ("format = 1", "fromat = 1", ["'format' is missing", "'fromat' is there: misspelt?"]),
         ("[[networks]]", "[[network]]", ["expected a list of tables; 'network' is there: missp"]),
+        ("[[networks]]", "[networks]", ["expected a list of tables: write [[networks]]"]),
         ("input = [1", "inputs = [1", ["'input' is missing in networks[0]", "'inputs' is there"]),
         ("layers = [", "layer = [", ["'layers' is missing in networks[0]", "'layer' is there"]),
         ("kernel_size = 2 }", "size = 2 }", ["layers[1]: MaxPool2d has no field 'size'"]),
@@ -334,14 +335,32 @@ def test_pixels_are_read(write: Callable[[str], Path]) -> None:
     assert pixels == Pixels(0, 255, mean=3, std=(0.5,), invert=True)
 
 
-def test_an_image_that_does_not_fit_into_memory_is_refused(write: Callable[[str], Path]) -> None:
-    text = (
-        "format = 1\n[[networks]]\ninput = [1, 1000000000, 1000000000]\n"
-        'layers = [{ type = "ReLU" }]\n'
-    )
-    assert "networks[0].input is [1, 1000000000, 1000000000]: expected images that fit" in (
-        refused(write(text))
-    )
+@pytest.mark.parametrize(
+    ("shape", "cells"),
+    [
+        ("[1, 4097, 4096]", "[1, 4097, 4096], 16,781,312 cells: expected at most 16,777,216"),
+        ("[16777217]", "[16777217], 16,777,217 cells: expected"),
+        ("[1, 2048, 2048]\nbatch = 5", "[1, 2048, 2048], 20,971,520 cells for 5 images: expected"),
+    ],
+)
+def test_images_larger_than_a_workbook_are_refused_undrawn(
+    shape: str, cells: str, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f'format = 1\n[[networks]]\ninput = {shape}\nlayers = [{{ type = "ReLU" }}]\n'
+    monkeypatch.setattr("numpy.random.default_rng", None)
+    assert f"networks[0].input is {cells}" in refused(write(text))
+
+
+@pytest.mark.parametrize(
+    ("stem", "worksheet"),
+    [("hw3", "network"), ("Sheetconv", "network"), ("a" * 32, "network"), ("hw-3", "hw-3")],
+)
+def test_the_worksheet_is_named_as_the_file_where_that_can_be(
+    stem: str, worksheet: str, write: Callable[[str], Path]
+) -> None:
+    path = write(HEAD.replace('worksheet = "tiny"\n', ""))
+    path = path.rename(path.with_name(f"{stem}.toml"))
+    assert load_template(path).networks[0].drawing.worksheet == worksheet
 
 
 @pytest.mark.parametrize("networks", ["", "networks = []"])
@@ -477,7 +496,7 @@ def claim_a_huge_array(path: Path) -> None:
         (Path.unlink, "tiny.npz does not exist"),
         (lambda path: path.write_bytes(b""), "tiny.npz is an empty file"),
         (lambda path: path.write_text("input = 1"), "is not an .npz file of numbers"),
-        (one_npy, "is not an .npz file of numbers"),
+        (one_npy, "is not an .npz file of numbers but one array, as .npy: save it with np.savez"),
         (lambda path: path.write_bytes(path.read_bytes()[:200]), "is not an .npz file of numbers"),
         (change_a_byte, "is not an .npz file of numbers"),
         (mark_as_encrypted, "is not an .npz file of numbers: File"),
@@ -503,7 +522,8 @@ def test_broken_data_is_refused(
     make(path.with_suffix(".npz"))
     refusal = refused(path)
     assert message in refusal
-    assert str(path.with_suffix("")) in refusal
+    assert refusal.startswith(f"{path}: networks[0]")
+    assert str(path.with_suffix(".npz")) in refusal
 
 
 def test_data_that_is_too_large_is_not_read(

@@ -152,7 +152,7 @@ def from_template(folder: Path, layer: str, drawing: str = "") -> None:
         (conv("padding", "1000000000"), "need 2,000,000,006 rows, and a worksheet has"),
         (conv("dilation", "1000000000"), "dilation=1000000000"),
         (conv("kernel_size", "1000000000"), "more parameters than fit into memory"),
-        (conv("out_channels", "300000"), "need 2,399,998 rows, and a worksheet has 1,048,576"),
+        (conv("out_channels", "65537"), "layer conv1: out has 65,537 planes: expected at most 65,536"),
         (
             '{ type = "MaxPool2d", kernel_size = 1000000000, padding = 500000000 }',
             "rows|cells, and a workbook",
@@ -184,9 +184,23 @@ def test_the_largest_stride_is_described_and_read(tmp_path: Path) -> None:
 def test_a_batch_that_no_worksheet_holds_is_refused_before_it_is_laid_out(
     tmp_path: Path,
 ) -> None:
-    images = np.zeros((200_001, 1, 6, 1))
-    with pytest.raises(LayoutError, match="for 200,001 images need 1,600,006 rows"):
+    images = np.zeros((60_001, 1, 20, 1))
+    with pytest.raises(LayoutError, match="for 60,001 images need 1,320,020 rows"):
         sc.build(sc.Sequential(sc.MaxPool2d(1)), tmp_path / "a.xlsx", image=images)
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ((1, 65_537, 1, 1), "the input has 65,537 planes: expected at most 65,536"),
+        ((32_769, 2, 1, 1), r"65,538 planes \(2 for each of 32,769 images\): expected at most"),
+    ],
+)
+def test_more_planes_than_anybody_scrolls_past_are_refused(
+    shape: tuple[int, ...], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(LayoutError, match=says):
+        sc.build(sc.Sequential(sc.ReLU()), tmp_path / "a.xlsx", image=np.zeros(shape))
 
 
 def test_a_computation_beyond_the_memory_is_one_line(

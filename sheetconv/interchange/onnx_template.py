@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from ..cells import check_sheet_name
+from ..cells import MOST_CELLS, sheet_name_of_file
 from ..drawing import Drawing
-from ..errors import LayoutError, ModelError
-from ..network import TOO_LARGE
+from ..errors import ModelError
 from ..template import Template, TemplateNetwork, load_template
 
 
@@ -37,20 +37,11 @@ def template_from_onnx(path: str | Path) -> Template:
 
     read = read_onnx(path)
     name = Path(path).stem
-    try:
-        image = np.random.default_rng(0).random(read.input_shape)
-    except TOO_LARGE:
+    if (cells := prod(read.input_shape)) > MOST_CELLS:
         raise ModelError(
-            f"{path}: its input of shape {read.input_shape} does not fit into memory"
-        ) from None
-    drawing = Drawing(worksheet=_sheet_name(name))
+            f"{path}: its input of shape {read.input_shape} has {cells:,} cells: expected at most "
+            f"{MOST_CELLS:,}, as many as a workbook can have"
+        )
+    image = np.random.default_rng(0).random(read.input_shape)
+    drawing = Drawing(worksheet=sheet_name_of_file(name))
     return Template(name, name, "", (TemplateNetwork(read.network, image, drawing),))
-
-
-def _sheet_name(name: str) -> str:
-    """The file's name where Excel takes it for a worksheet; else `network`."""
-    try:
-        check_sheet_name(name)
-    except LayoutError:
-        return "network"
-    return name
