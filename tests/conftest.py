@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 from sheetconv.calculators import ENGINES, Engine
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start.
+
+    Workers of pytest-xdist, and shells that start something in the background, ignore it, and
+    so would every program that they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -12,18 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_layers import EXAMPLES
-from test_layout import elementwise, fitted, pairs, pools
 
 from sheetconv import (
     AdaptiveAvgPool2d,
+    AvgPool2d,
     Conv2d,
     Dropout,
     Flatten,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     ReLU,
     Sequential,
+    Sigmoid,
     Softmax,
+    Tanh,
 )
 from sheetconv.errors import ShapeError
 from sheetconv.layers import Example, Layer
@@ -178,6 +183,32 @@ def on_planes(example: Example) -> bool:
     """Whether a layer makes planes of planes, with rows and columns to look at."""
     shape = example.x.shape
     return len(shape) == len(example.layer.output_shape(shape)) == 3
+
+
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+pools = st.builds(
+    lambda pool, kernel, stride, halves, ceil: pool(
+        kernel, stride, (kernel[0] // 2 * halves[0], kernel[1] // 2 * halves[1]), ceil_mode=ceil
+    ),
+    st.sampled_from([MaxPool2d, partial(MaxPool2d, dilation=(2, 1)), AvgPool2d]),
+    pairs,
+    st.none() | pairs,
+    st.tuples(st.integers(0, 1), st.integers(0, 1)),
+    st.booleans(),
+)
+elementwise = st.sampled_from([ReLU(), LeakyReLU(0.25), Sigmoid(), Tanh()])
+
+
+def fitted(layers: Sequence[Layer], shape: tuple[int, ...]) -> Iterator[Layer]:
+    """The layers that can follow each other, their input channels set to what they get."""
+    for layer in layers:
+        if isinstance(layer, Conv2d):
+            layer = replace(layer, in_channels=shape[0])
+        try:
+            shape = layer.output_shape(shape)
+        except ShapeError:
+            continue
+        yield layer
 
 
 convolutions = st.builds(

@@ -32,7 +32,7 @@ from sheetconv import (
     Softmax,
     build,
 )
-from sheetconv.calculators import Engine, libreoffice as libreoffice_module
+from sheetconv.calculators import Engine, office
 from sheetconv.cells import Cell, parse_cell
 from sheetconv.description import Described
 from sheetconv.layers import Layer
@@ -304,7 +304,7 @@ def test_traces_are_libreoffices_precedents(
     path = template_book(name, folder)
     tracer = Tracer(path)
     server = Path(__file__).with_name("uno_precedents.py")
-    monkeypatch.setattr(libreoffice_module, "_SERVER", server)
+    monkeypatch.setattr(office, "_SERVER", server)
     formulas = np.flatnonzero(tracer.cells.is_formula)
     sample = np.random.default_rng(0).choice(formulas, 60, replace=False).tolist()
     holds_something = ~np.isnan(tracer.cells.numbers)
