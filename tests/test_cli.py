@@ -124,7 +124,7 @@ def test_version_and_help(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"sheetconv, version {sheetconv.__version__}\n")
     done = run(tmp_path, "--help")
     assert done.returncode == 0
-    commands = ("build", "templates", "new", "summary", "check", "diff", "render", "doctor")
+    commands = ("build", "templates", "new", "summary", "check", "diff", "trace", "render")
     assert all(f"  {command} " in done.stdout for command in commands)
     for command in commands:
         done = run(tmp_path, command, "-h")
@@ -579,6 +579,8 @@ HEAVY = (
         (["build", "small.toml", "--image", "x.png", "-f"], ["numpy", "xlsxwriter", "PIL"]),
         (["build", "small.toml", "--weights", "w.npz", "-f"], ["numpy", "xlsxwriter"]),
         (["check", "small.xlsx"], ["numpy", "ironcalc"]),
+        (["trace", "small.xlsx", "O4"], ["numpy"]),
+        (["trace", "small.xlsx", "O4", "--png", "o4.png"], ["numpy", "PIL"]),
         (["check", "small.xlsx", "--report", "r.csv"], ["numpy", "pandas", "ironcalc"]),
     ],
     ids=lambda value: "-".join(value),

@@ -19,6 +19,7 @@ from sheetconv.xlsx import (
     SheetCell,
     archive,
     check_package,
+    defined_names,
     poison,
     poisoning,
     read_cells,
@@ -448,3 +449,14 @@ def test_the_reference() -> None:
     assert sum(cell.array for cell in cells) == 2552
     values = {(cell.row, cell.column): cell.value for cell in cells}
     assert values[3, 143] == 258.73762671075724
+
+
+def test_defined_names_are_read_whatever_they_stand_for(tmp_path: Path) -> None:
+    path = tmp_path / "names.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        workbook.add_worksheet("a & b")
+        workbook.add_worksheet("s")
+        workbook.define_name("Rate", "=0.5")
+        workbook.define_name("kernel", "='a & b'!$A$1:$B$2")
+        workbook.define_name("s!kernel", "=s!$C$1")
+    assert defined_names(path) == {"rate": "0.5", "kernel": "'a & b'!$A$1:$B$2,s!$C$1"}

@@ -118,16 +118,25 @@ def test_shared_formulas_show_the_text_of_their_own_cell(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("book", "cell", "words"),
     [
-        ("ce.xlsx", "'conv-exampel'!A2", "no worksheet 'conv-exampel': did you mean 'conv-example'?"),
+        (
+            "ce.xlsx",
+            "'conv-exampel'!A2",
+            "no worksheet 'conv-exampel': did you mean 'conv-example'?",
+        ),
         ("small.xlsx", "zebra!A2", "no worksheet 'zebra': it has small"),
         ("ce.xlsx", "EN4", "has 2 worksheets, and EN4 may be on any: write"),
-        ("small.xlsx", "A500", "small!A500 is an empty cell: trace a cell with a formula, such as small!AI4\n"),
+        (
+            "small.xlsx",
+            "A500",
+            "is an empty cell: trace a cell with a formula, such as small!AI4\n",
+        ),
         ("small.xlsx", "B1", "B1 holds 'Input' and no formula"),
         (
             "ce.xlsx",
             "'conv-example'!H11",
-            "H11 holds 0.996078, a number and no formula; it is input: channel 1, row 10, column 8, "
-            "which conv1 + relu1 reads: trace a cell of conv1 + relu1, such as 'conv-example'!AH3",
+            "H11 holds 0.996078, a number and no formula; it is input: channel 1, row 10, "
+            "column 8, which conv1 + relu1 reads: trace a cell of conv1 + relu1, such as "
+            "'conv-example'!AH3",
         ),
         (
             "ce.xlsx",
@@ -141,7 +150,7 @@ def test_shared_formulas_show_the_text_of_their_own_cell(folder: Path) -> None:
         ("none.xlsx", "A1", "no such file"),
         ("text.xlsx", "A1", "seems to be CSV or other text"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_traced_is_said_in_one_line(
     folder: Path, book: str, cell: str, words: str
 ) -> None:
@@ -302,6 +311,14 @@ def test_pictures_are_png(folder: Path, tmp_path: Path) -> None:
         sc.trace(folder / "ce.xlsx", BT13, png=tmp_path / "a.jpg")
     with pytest.raises(WorkbookError, match="folder"):
         sc.trace(folder / "ce.xlsx", BT13, png=tmp_path / "none" / "a.png")
+
+
+def test_what_no_picture_holds_is_refused(tmp_path: Path) -> None:
+    cells: dict[str, str | float] = {f"B{row}": 1.0 for row in range(1, 5000)}
+    path = plain(tmp_path / "a.xlsx", {"A1": "=SUM(B1:B9000)", **cells})
+    with pytest.raises(TraceError, match=r"reaches 2 columns and 4,999 rows .*--depth"):
+        sc.trace(path, "one!A1", png=tmp_path / "a.png")
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_a_plain_workbook_has_a_picture_too(tmp_path: Path) -> None:

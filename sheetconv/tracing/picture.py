@@ -7,13 +7,17 @@ formula names to the cell that holds the formula.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..drawing import BLUE_WHITE_RED, GREY
+from ..errors import TraceError
 from .asking import shown
+from .book import Positions
 from .panels import Panel, panels_of
 from .precedents import Reach
 from .result import Trace
@@ -22,11 +26,13 @@ from .tracer import Tracer
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-#: What the picture is meant to be wide and high, and the least and most of a cell, in pixels.
+#: What the picture is meant to be wide and high, and the most of a cell, in pixels.
 _WIDTH, _HEIGHT = 2400, 1800
-_LEAST, _MOST = 5, 44
+_MOST = 44
 #: Numbers are written into cells of at least this size.
 _WITH_NUMBERS = 17
+#: Cells of at least this size have an edge.
+_WITH_EDGES = 4
 _MARGIN = 28
 _BETWEEN = 3.0  # panels, in cells
 #: A formula's arrows are all drawn where there are few, else those of corners of planes.
@@ -66,14 +72,23 @@ class _Canvas:
 
 
 def draw(tracer: Tracer, trace: Trace, reach: Reach) -> Image.Image:
-    """The picture of a trace."""
+    """The picture of a trace.
+
+    Raises:
+        TraceError: it reaches more rows or columns than a picture has pixels.
+    """
     from PIL import Image, ImageDraw
 
     panels = panels_of(tracer, reach)
     across = sum(panel.columns.length for panel in panels) + _BETWEEN * (len(panels) - 1)
     down = max(panel.rows.length for panel in panels)
     fitting = min((_WIDTH - 2 * _MARGIN) / across, _HEIGHT / down)
-    size = int(min(max(fitting, _LEAST), _MOST))
+    if fitting < 1:
+        raise TraceError(
+            f"{trace.cell} reaches {across:,.0f} columns and {down:,.0f} rows of planes, more than "
+            "a picture holds: go back fewer steps (--depth), or trace a cell of an earlier layer"
+        )
+    size = int(min(fitting, _MOST))
     text = max(15, min(26, size + 4))
     width = max(math.ceil(across * size) + 2 * _MARGIN, 900)
     # Below the two lines of the caption: the worksheets' names, and three lines of titles.
@@ -114,6 +129,8 @@ def _draw_panel(
         if not lit[index]:
             colour = _mixed(_UNLIT, _mixed(colour, _UNLIT, 0.35), 0.75)
         edge = (214, 219, 226) if lit[index] else (228, 231, 236)
+        if size < _WITH_EDGES:
+            edge = colour
         pen.rectangle((x, y, x + size, y + size), fill=colour, outline=edge)
         if size >= _WITH_NUMBERS and not math.isnan(value):
             ink = _INK if lit[index] else (160, 166, 174)
@@ -174,37 +191,51 @@ def _draw_outlines(canvas: _Canvas, trace: Trace) -> None:
 def _draw_arrows(canvas: _Canvas, tracer: Tracer, reach: Reach) -> None:
     from PIL import Image, ImageDraw
 
-    steps = reach.steps
-    for step in range(int(steps.max()), -1, -1):
-        owners = np.flatnonzero((steps == step) & tracer.cells.is_formula)
-        if not owners.size:
-            continue
-        if owners.size * len(tracer.precedents.named_by(owners[:1])[0]) > _MOST_ARROWS:
-            owners = _corners(tracer, owners)
-        # Arrows further back are fainter: each step is a layer of its own. They are drawn
-        # twice as large, and smooth when they shrink.
+    # Arrows further back are fainter. They are drawn twice as large, and smooth when they shrink.
+    for first, alpha in ((2, 100), (1, 150), (0, 255)):
         sheer = Image.new("L", (canvas.image.width * 2, canvas.image.height * 2), 0)
         pen = ImageDraw.Draw(sheer)
-        alpha = 255 if step == 0 else 150 if step == 1 else 100
-        width = max(4, canvas.size // 5) if step == 0 else max(2, canvas.size // 9)
-        index, sheets, corners = tracer.precedents.named_by(owners)
-        on, rows, columns = tracer.cells.places(owners)
-        for owner, sheet, corner in zip(index, sheets, corners, strict=True):
-            target = canvas.centre(
-                tracer.cells.sheets[on[owner]], int(rows[owner]), int(columns[owner])
-            )
-            start = canvas.centre(
-                tracer.cells.sheets[sheet],
-                int(min(corner[0], corner[2])),
-                int(min(corner[1], corner[3])),
-            )
-            if start and target and start != target:
-                _arrow(pen, start, target, width, canvas.size, alpha)
+        width = max(4, canvas.size // 5) if first == 0 else max(2, canvas.size // 9)
+        for start, target in _arrows(canvas, tracer, _readers(tracer, reach, first)):
+            _arrow(pen, start, target, width, canvas.size, alpha)
         smooth = sheer.resize(canvas.image.size, Image.Resampling.BOX)
         canvas.image.paste(_BLUE, (0, 0), smooth)
 
 
-def _corners(tracer: Tracer, positions: np.ndarray) -> np.ndarray:
+def _readers(tracer: Tracer, reach: Reach, first: int) -> Positions:
+    """The formulas of the steps from `first` on whose arrows are drawn; from 2 on of all."""
+    steps, is_formula = reach.steps, tracer.cells.is_formula
+    last = int(steps.max()) if first == 2 else first
+    found = [np.empty(0, dtype=np.intp)]
+    for step in range(first, last + 1):
+        readers = np.flatnonzero((steps == step) & is_formula)
+        if readers.size and readers.size * _names(tracer, readers[0]) > _MOST_ARROWS:
+            readers = _corners(tracer, readers)
+        found.append(readers)
+    return np.concatenate(found)
+
+
+def _names(tracer: Tracer, position: int) -> int:
+    """How many areas a formula names."""
+    return len(tracer.precedents.named_by(np.array([position]))[0])
+
+
+def _arrows(canvas: _Canvas, tracer: Tracer, readers: Positions) -> Iterator[tuple[Point, Point]]:
+    """From the first cell of each area that a formula names to the formula's cell."""
+    if not readers.size:
+        return
+    names = tracer.cells.sheets
+    index, sheets, corners = tracer.precedents.named_by(readers)
+    on, rows, columns = tracer.cells.places(readers)
+    for owner, sheet, corner in zip(index, sheets, corners, strict=True):
+        target = canvas.centre(names[on[owner]], int(rows[owner]), int(columns[owner]))
+        top, left = int(min(corner[0], corner[2])), int(min(corner[1], corner[3]))
+        start = canvas.centre(names[sheet], top, left)
+        if start and target and start != target:
+            yield start, target
+
+
+def _corners(tracer: Tracer, positions: Positions) -> Positions:
     """Of many cells, the first that is reached of each region or worksheet."""
     sheets = tracer.cells.places(positions)[0]
     owners = tracer.owner[positions]
@@ -275,7 +306,7 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(max(6.0, size))
 
 
-def _extent(numbers: np.ndarray) -> tuple[float, float]:
+def _extent(numbers: NDArray[np.float64]) -> tuple[float, float]:
     known = numbers[np.isfinite(numbers)]
     return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
 
