@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..drawing import BLUE_WHITE_RED, GREY
+from ..drawing import GREY
 from ..errors import TraceError
 from .asking import shown
 from .book import Positions
+from .colours import PAPER, colour_of, extent, mixed, rgb, short
 from .panels import Panel, panels_of
 from .precedents import Reach
 from .result import Trace
@@ -37,11 +37,10 @@ _MARGIN = 28
 _BETWEEN = 3.0  # panels, in cells
 #: A formula's arrows are all drawn where there are few, else those of corners of planes.
 _MOST_ARROWS = 120
-_PAPER, _INK, _SOFT = (255, 255, 255), (33, 37, 41), (110, 118, 128)
+_INK, _SOFT = (33, 37, 41), (110, 118, 128)
 _UNLIT = (238, 240, 243)
 _BLUE, _ROOT = (28, 78, 216), (214, 51, 132)
 
-Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 
@@ -94,7 +93,7 @@ def draw(tracer: Tracer, trace: Trace, reach: Reach) -> Image.Image:
     # Below the two lines of the caption: the worksheets' names, and three lines of titles.
     top = _MARGIN + 2.6 * text + (4.6 if len(panels) > 1 else 3.2) * _title_size(size)
     height = math.ceil(top + (down + 1) * size + 1.8 * text + _MARGIN)
-    image = Image.new("RGB", (width, height), _PAPER)
+    image = Image.new("RGB", (width, height), PAPER)
     lefts, left = [], (width - across * size) / 2
     for panel in panels:
         lefts.append(left)
@@ -117,17 +116,17 @@ def _draw_panel(
     _, rows, columns = tracer.cells.places(panel.positions)
     lit = reach.steps[panel.positions] >= 0
     font = _font(size * 0.42)
-    scales = {number: _extent(numbers[panel.scale == number]) for number in np.unique(panel.scale)}
+    scales = {number: extent(numbers[panel.scale == number]) for number in np.unique(panel.scale)}
     xs = left + panel.columns.offsets[np.searchsorted(panel.columns.numbers, columns)] * size
     ys = canvas.top + panel.rows.offsets[np.searchsorted(panel.rows.numbers, rows)] * size
     for index in range(panel.positions.size):
         value, x, y = float(numbers[index]), float(xs[index]), float(ys[index])
         if panel.is_padding[index]:
-            colour = _rgb(GREY)
+            colour = rgb(GREY)
         else:
-            colour = _colour(value, scales[panel.scale[index]])
+            colour = colour_of(value, scales[panel.scale[index]])
         if not lit[index]:
-            colour = _mixed(_UNLIT, _mixed(colour, _UNLIT, 0.35), 0.75)
+            colour = mixed(_UNLIT, mixed(colour, _UNLIT, 0.35), 0.75)
         edge = (214, 219, 226) if lit[index] else (228, 231, 236)
         if size < _WITH_EDGES:
             edge = colour
@@ -135,7 +134,7 @@ def _draw_panel(
         if size >= _WITH_NUMBERS and not math.isnan(value):
             ink = _INK if lit[index] else (160, 166, 174)
             middle = (x + size / 2 + 0.5, y + size / 2 + 0.5)
-            pen.text(middle, _short(value), fill=ink, font=font, anchor="mm")
+            pen.text(middle, short(value), fill=ink, font=font, anchor="mm")
     _draw_titles(canvas, panel, left, named=named)
 
 
@@ -159,7 +158,7 @@ def _draw_titles(canvas: _Canvas, panel: Panel, left: float, *, named: bool) -> 
             place = (x, y - 4 - 1.1 * lift * height)
             box = canvas.pen.textbbox(place, text, font=font, anchor="ls")
             if not any(_collide(box, other) for other in taken):
-                canvas.pen.text(place, text, _INK, font, "ls", stroke_width=2, stroke_fill=_PAPER)
+                canvas.pen.text(place, text, _INK, font, "ls", stroke_width=2, stroke_fill=PAPER)
                 taken.append(box)
                 break
     if named:
@@ -304,39 +303,3 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     from PIL import ImageFont
 
     return ImageFont.load_default(max(6.0, size))
-
-
-def _extent(numbers: NDArray[np.float64]) -> tuple[float, float]:
-    known = numbers[np.isfinite(numbers)]
-    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-
-
-def _colour(value: float, extent: tuple[float, float]) -> Colour:
-    """Zero white, more red, less blue, as the workbook's colour scales have it."""
-    if math.isnan(value):
-        return _PAPER
-    blue, white, red = (_rgb(text) for text in BLUE_WHITE_RED)
-    if value < 0:
-        return _mixed(white, blue, value / extent[0])
-    return _mixed(white, red, value / extent[1] if extent[1] > 0 else 0.0)
-
-
-def _rgb(text: str) -> Colour:
-    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
-
-
-def _mixed(one: Colour, other: Colour, share: float) -> Colour:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
-    return red, green, blue
-
-
-def _short(value: float) -> str:
-    """A number for a small cell.
-
-    Example:
-        >>> _short(0.0), _short(0.512), _short(0.05), _short(-1.0), _short(258.7)
-        ('0', '0.5', '.05', '-1', '259')
-    """
-    if abs(value) >= 99.5 or abs(value) < 0.005 or value == round(value):
-        return f"{round(value) + 0.0:.0f}" if abs(value) < 1e5 else f"{value:.0e}"
-    return f"{value:.1f}" if abs(value) >= 0.095 else f"{value:.2f}".replace("0.", ".")

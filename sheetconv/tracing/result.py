@@ -49,9 +49,11 @@ class Reads:
 
     def walk(self) -> Iterator[Reads]:
         """These cells, and all that are read through them."""
-        yield self
-        for item in self.reads:
-            yield from item.walk()
+        waiting = [self]
+        while waiting:
+            item = waiting.pop()
+            yield item
+            waiting += reversed(item.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Trace:
             text = f"{text[:MOST_FORMULA]}... ({len(text):,} characters)"
         head = f"{self.cell} = {shown(self.value)}"
         lines = [f"{head}  ({self.unit})" if self.unit else head, f"  {text}"]
-        rows = list(_rows(self.reads, "", self.cell.sheet))
+        rows = list(_rows(self.reads, self.cell.sheet))
         widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
         for name, count, rest in rows:
             lines.append(f"{name:<{widths[0]}}  {count:>{widths[1]}}  {rest}")
@@ -122,12 +124,14 @@ class Trace:
         return f"input pixels reached: {count:,} ({pixels_text(self.pixels)}): {where}"
 
 
-def _rows(items: Sequence[Reads], indent: str, sheet: str) -> Iterator[tuple[str, str, str]]:
-    for number, item in enumerate(items):
-        last = number == len(items) - 1
+def _rows(items: Sequence[Reads], sheet: str) -> Iterator[tuple[str, str, str]]:
+    waiting = [(item, "", number == 0) for number, item in enumerate(reversed(items))]
+    while waiting:
+        item, indent, last = waiting.pop()
         rest = f"{areas_text(item.areas, sheet)}  {_values(item)}".rstrip()
         yield f"{indent}{'└─ ' if last else '├─ '}{item.label}", counted(item.count, "cell"), rest
-        yield from _rows(item.reads, indent + ("   " if last else "│  "), sheet)
+        inner = indent + ("   " if last else "│  ")
+        waiting += ((own, inner, number == 0) for number, own in enumerate(reversed(item.reads)))
 
 
 def areas_text(areas: Sequence[Grid], sheet: str) -> str:

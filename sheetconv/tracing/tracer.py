@@ -20,6 +20,9 @@ from .precedents import Precedents, Reach
 from .regions import Region, regions_of
 from .result import Reads, Trace
 
+#: Steps that cells of no network are told apart by.
+MOST_STEPS = 30
+
 
 class Tracer:
     """A workbook whose cells can be traced.
@@ -178,13 +181,14 @@ class Tracer:
         """The cells that were reached, and the number of the group that each belongs to.
 
         Cells of one region are a group. Others belong together where they are on one
-        worksheet, are read at one step, and are all formulas or none.
+        worksheet, are read at one step (the last ones at any), and are all formulas or none.
         """
         positions = np.flatnonzero(reach.steps > 0)
         owners = self.owner[positions]
         sheets = self.cells.places(positions)[0]
         kind = self.cells.is_formula[positions].astype(np.intp)
-        loose = (reach.steps[positions] * len(self.cells.sheets) + sheets) * 2 + kind
+        steps = np.minimum(reach.steps[positions], MOST_STEPS).astype(np.intp)
+        loose = (steps * len(self.cells.sheets) + sheets) * 2 + kind
         return positions, np.where(owners >= 0, owners, len(self.regions) + loose)
 
     def _tree(self, reach: Reach) -> tuple[Reads, ...]:
@@ -194,7 +198,7 @@ class Tracer:
         group_of = np.full(self.cells.keys.size, -1, dtype=np.intp)
         group_of[positions] = groups
         children: dict[int, list[int]] = {-1: []}
-        placed: set[int] = set()
+        placed: list[int] = []
         parents = {-1: np.array([reach.root])}
         step = 0
         while parents:
@@ -205,7 +209,7 @@ class Tracer:
                 hit = np.unique(group_of[self.precedents.read_by(parents[parent])])
                 for group in hit.tolist():
                     if group >= 0 and group not in placed and first[group] == step:
-                        placed.add(group)
+                        placed.append(group)
                         children.setdefault(parent, []).append(group)
             parents = {}
             for group, own in members.items():
@@ -217,13 +221,15 @@ class Tracer:
             is_input = group < len(self.regions) and self.regions[group].name == "input"
             return group in children, is_input, group
 
-        def reads(parent: int) -> tuple[Reads, ...]:
+        # From the far end, so that a long chain needs no deep recursion.
+        built: dict[int, Reads] = {}
+        for parent in [*reversed(placed), -1]:
             own = sorted(children.get(parent, ()), key=order)
-            return tuple(
-                self._reads(group, members[group], first[group], reads(group)) for group in own
-            )
-
-        return reads(-1)
+            reads = tuple(built.pop(group) for group in own)
+            if parent == -1:
+                return reads
+            built[parent] = self._reads(parent, members[parent], first[parent], reads)
+        raise AssertionError
 
     def _reads(
         self, group: int, positions: Positions, step: int, reads: tuple[Reads, ...]
@@ -246,7 +252,7 @@ class Tracer:
                 name = "formulas"
             else:
                 name = "constants" if others else "numbers"
-            label = name
+            label = f"{name} further back" if step >= MOST_STEPS else name
             areas = self._areas(positions)
         kept = numbers[~np.isnan(numbers)]
         return Reads(name, label, step, areas, positions.size, kept, others, mask, reads)
