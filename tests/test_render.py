@@ -337,6 +337,21 @@ def test_html_leaves_out_hidden_rows_and_columns(libreoffice: Engine, tmp_path: 
     ]  # fmt: skip
 
 
+def test_html_rounds_numbers_that_are_wider_than_their_columns(
+    libreoffice: Engine, tmp_path: Path
+) -> None:
+    with xlsxwriter.Workbook(tmp_path / "x.xlsx") as made:
+        sheet = made.add_worksheet("s")
+        sheet.set_column("A:A", 1.5)
+        for column in range(2):
+            sheet.write_column(0, column, [0.996, -0.04, 123456.5])
+    (path,) = sc.render(tmp_path / "x.xlsx", tmp_path / "x.html")
+    (table,) = Tables(path.read_text(encoding="utf-8")).tables
+    assert [[text for text, *_ in row] for row in table] == [
+        ["1", "0.996"], ["0", "-0.04"], ["123456", "123456.5"]
+    ]  # fmt: skip
+
+
 # Targets and mistakes.
 
 

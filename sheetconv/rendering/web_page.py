@@ -8,6 +8,7 @@ texts, and each cell's colour is read off the picture, at its centre.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from html import escape
 from itertools import accumulate, groupby, pairwise
@@ -22,6 +23,8 @@ from .pages import MARGIN, Page, corners, draw, largest_dpi, print_pages
 _DPI = 72.0
 _SCREEN = 96 / 2540  # pixels of a browser for 1/100 mm
 _WHITE = "ffffff"
+_PADDING = 2  # pixels, as in the style below
+_DIGIT = 0.65  # pixels of a digit for one point of a font's height
 
 _STYLE = """\
 body { margin: 1em; background: #fff; color: #000; font: 11pt Calibri, Carlito, sans-serif; }
@@ -118,12 +121,15 @@ def _table(
     for i in rows:
         cells = []
         for j in columns:
-            rule = _rule(texts[i][j], colours[i][j], fonts[i][j], is_text[i][j])
+            text, font = texts[i][j], fonts[i][j]
+            if not is_text[i][j]:
+                text = _fitted(text, look["widths"][j], font.get("points", 11))
+            rule = _rule(text, colours[i][j], font)
             name = classes.setdefault(rule, f"s{len(classes)}") if rule else ""
-            if texts[i][j] and not is_text[i][j]:
+            if text and not is_text[i][j]:
                 name = f"{name} n".strip()
             mark = f' class="{name}"' if " " in name else f" class={name}" if name else ""
-            cells.append(f"<td{mark}>{escape(texts[i][j], quote=False)}")
+            cells.append(f"<td{mark}>{escape(text, quote=False)}")
         while len(cells) > 1 and cells[-1] == "<td>":
             cells.pop()
         height = look["heights"][i] * _SCREEN
@@ -132,7 +138,29 @@ def _table(
     return lines
 
 
-def _rule(text: str, colour: str, font: dict[str, Any], is_text: bool) -> str:
+def _fitted(text: str, width: int, points: float) -> str:
+    """A number with as many decimals as its column has room for, as spreadsheets show it.
+
+    Cut off at the edge of its cell, 0.996 would read 0.9.
+
+    Example:
+        >>> _fitted("0.99609375", 550, 11), _fitted("0.99609375", 1058, 11)
+        ('1', '0.996')
+    """
+    room = int((width * _SCREEN - 2 * _PADDING) / (points * _DIGIT))
+    if len(text) <= room or not re.fullmatch(r"-?[0-9]+\.[0-9]+", text):
+        return text
+    shorter = text
+    for decimals in range(len(text.partition(".")[2]) - 1, -1, -1):
+        shorter = f"{float(text):.{decimals}f}"
+        if len(shorter) <= room:
+            break
+    if "." in shorter:
+        shorter = shorter.rstrip("0").rstrip(".")
+    return "0" if shorter == "-0" else shorter
+
+
+def _rule(text: str, colour: str, font: dict[str, Any]) -> str:
     """The CSS of a cell beyond that of every cell."""
     parts = [f"background: #{colour}"] if colour != _WHITE else []
     if text and font:
