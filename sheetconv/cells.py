@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from .errors import LayoutError
 
-#: Limits of an .xlsx worksheet, of one formula, of the text in one cell, of a
-#: worksheet's name and of a number format.
+#: Limits of an .xlsx worksheet, of one formula, of the text in one cell, and of a
+#: worksheet's name.
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 MAX_FORMULA = 8_192
@@ -25,7 +25,6 @@ MAX_SHEET_NAME = 31
 MOST_CELLS = 2**24
 #: The hidden worksheet of a workbook that describes it.
 OWN_SHEET = "sheetconv"
-MAX_NUMBER_FORMAT = 255
 
 # Excel takes no []:*?/\\ in a name; IronCalc cannot load a book with ! in one.
 _FORBIDDEN_IN_SHEET_NAMES = set("[]:*?/\\!")
@@ -107,15 +106,6 @@ def check_text(text: str, where: str) -> None:
         )
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise LayoutError(f"{where} has half a character ({ascii(text)[:40]}): take it out")
-
-
-def check_number_format(text: str) -> None:
-    """Raise `LayoutError` unless a workbook can hold `text` as a number format."""
-    if len(text) > MAX_NUMBER_FORMAT or not text.isprintable():
-        raise LayoutError(
-            f"number format {ascii(text)[:40]} has {len(text)} characters: use at most "
-            f"{MAX_NUMBER_FORMAT}, and no control characters"
-        )
 
 
 def check_sheet_name(name: str) -> None:

@@ -242,7 +242,7 @@ class Sequential:
         """Write the network as an ONNX model, for onnxruntime, PyTorch and other programs.
 
         Each layer becomes a node of its name. The batch may have any size. Dropout is
-        written as what it is when a network is used, the identity.
+        written as what it is when a network is used, the identity; `from_onnx` leaves it out.
 
         Args:
             path: the file to write.

@@ -7,6 +7,8 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from .drawing import WORDS, Columns, Drawing, Fill, Style, Text
+from .errors import LayoutError, TemplateError
+from .number_formats import check_number_format
 from .toml_table import Table
 
 _T = TypeVar("_T")
@@ -87,7 +89,12 @@ def _anchors(table: Table, key: str) -> tuple[str, ...]:
 
 
 def _number_format(table: Table, key: str) -> str:
-    return table.need(key, str, "an Excel number format")
+    text = table.need(key, str, "an Excel number format")
+    try:
+        check_number_format(text)
+    except LayoutError as error:
+        raise TemplateError(f"{table.file}: {table.where}.{key}: {error}") from None
+    return text
 
 
 def _style(table: Table, besides: set[str] | None = None) -> Style:
@@ -95,6 +102,8 @@ def _style(table: Table, besides: set[str] | None = None) -> Style:
     for field in fields(Style):
         if field.name in ("bold", "italic"):
             values[field.name] = table.get(field.name, bool, "true or false", False)
+        elif field.name == "number_format" and field.name in table.content:
+            values[field.name] = _number_format(table, field.name)
         elif field.name in table.content:
             values[field.name] = table.need(field.name, str, "a text")
         else:

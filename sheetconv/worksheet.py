@@ -11,7 +11,7 @@ import numpy as np
 
 from .arranging import lay_out
 from .batches import as_batch
-from .cells import Grid, Range, check_number_format, check_text, parse_cell, parse_range
+from .cells import Grid, Range, check_text, parse_cell, parse_range
 from .drawing import Drawing, Style
 from .errors import LayoutError, ShapeError
 from .evaluate import evaluate, known_tensors
@@ -26,6 +26,7 @@ from .layout import (
     stage_formulas,
 )
 from .network import Sequential
+from .number_formats import check_number_format
 from .sheet_writer import (
     Band,
     BlankBand,

@@ -330,10 +330,6 @@ NODES: dict[str, tuple[ModelProto, str]] = {
         model(node("Transpose", perm=[0, 2, 3, 1])),
         "(Transpose, output 'y') is supported where all it reads is constant",
     ),
-    "a ratio that is no number": (
-        model(node("Dropout", "yes"), tensors={"yes": np.array(True)}),
-        "its ratio holds bool: expected a number",
-    ),
     "a factor that overflows": (
         model(node("Gemm", "w", alpha=1e30), tensors={"w": random(5, 4) * 1e300}, shape=("N", 5)),
         "dense1.weight holds NaN or infinity",

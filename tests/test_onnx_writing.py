@@ -46,17 +46,21 @@ def written(network: Sequential) -> bool:
 
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(case=cases(), seed=st.integers(0, 99))
-def test_random_networks_go_to_onnx_and_back_unchanged(case: Case, seed: int) -> None:
+def test_random_networks_go_to_onnx_and_back_without_dropout(case: Case, seed: int) -> None:
     network = case.network
-    assume(written(network))
+    lasting = [(name, layer) for name, layer in network if not isinstance(layer, Dropout)]
+    assume(written(network) and lasting)
+    plain = Sequential(*lasting)
+    plain.load_state_dict(network.state_dict())
     x = random(2, *case.input_shape, seed=seed)
     with TemporaryDirectory() as folder:
         first, second = Path(folder) / "a.onnx", Path(folder) / "b.onnx"
         network.to_onnx(first, case.input_shape, dtype="float64")
         back = from_onnx(first)
         back.to_onnx(second, case.input_shape, dtype="float64")
+        plain.to_onnx(first, case.input_shape, dtype="float64", force=True)
         assert second.read_bytes() == first.read_bytes()
-    assert list(back.layers) == list(network.layers)
+    assert list(back.layers) == list(plain.layers)
     for name, value in network.state_dict().items():
         np.testing.assert_array_equal(back.state_dict()[name], value)
     np.testing.assert_array_equal(back(x), network(x))
@@ -97,7 +101,7 @@ def test_every_layer_goes_to_onnx_and_back(example: Any, tmp_path: Path) -> None
         return
     network.to_onnx(path, shape, dtype="float64")
     x = random(2, *shape)
-    if layer != Flatten() or len(shape) == 3:
+    if not isinstance(layer, Dropout) and (layer != Flatten() or len(shape) == 3):
         back = from_onnx(path)
         np.testing.assert_array_equal(back(x), network(x))
         assert back.state_dict().keys() == network.state_dict().keys()
@@ -121,7 +125,8 @@ def test_layers_come_back_as_they_went(tmp_path: Path) -> None:
     ]
     network = Sequential(*layers)
     network.to_onnx(tmp_path / "a.onnx", (1, 15, 9))
-    assert list(from_onnx(tmp_path / "a.onnx").layers.items()) == layers
+    lasting = [item for item in layers if item[0] != "drop"]
+    assert list(from_onnx(tmp_path / "a.onnx").layers.items()) == lasting
 
 
 def test_what_is_written_takes_any_batch_and_size(tmp_path: Path) -> None:

@@ -230,12 +230,16 @@ def test_a_single_module_is_a_network() -> None:
     assert list(from_torch(nn.Conv2d(2, 1, 1), SHAPE).layers) == ["conv1"]
 
 
-def test_dropout_is_what_it_is_in_eval() -> None:
+def test_dropout_is_taken_over_in_train_mode_and_left_out_in_eval() -> None:
     module = nn.Sequential(nn.Dropout(0.25), nn.Flatten(), nn.Dropout(0.5), nn.ReLU()).train()
     ours = from_torch(module, SHAPE)
     assert list(ours.layers) == ["dropout1", "flatten1", "dropout2", "relu1"]
-    assert_same(ours, module.eval())
-    assert module.training is False
+    assert [ours.layers[f"dropout{n}"].p for n in (1, 2)] == [0.25, 0.5]
+    module[0].eval()
+    assert list(from_torch(module, SHAPE).layers) == ["flatten1", "dropout1", "relu1"]
+    ours = from_torch(module.eval(), SHAPE)
+    assert list(ours.layers) == ["flatten1", "relu1"]
+    assert_same(ours, module)
 
 
 class Double(nn.ReLU):

@@ -46,7 +46,8 @@ def from_onnx(
 ) -> Sequential:
     """The network of an ONNX model.
 
-    The model has to be a chain of supported operators. Its weights become float64.
+    The model has to be a chain of supported operators. Its weights become float64. Dropout is
+    left out: in a model that is not in training it is the identity.
 
     Args:
         model: the path of an .onnx file, or an `onnx.ModelProto`.

@@ -167,14 +167,9 @@ def gelu(step: Step) -> None:
 
 
 def dropout(step: Step) -> None:
-    """Dropout, which only training and a workbook's random cells turn on."""
+    """Dropout: nothing, unless the model is one in training."""
     if step.has(2) and step.constant(2, "training_mode").any():
         raise step.error("it drops at random: export the model in eval mode")
-    if step.opset < 12:
-        p = step.number("ratio", 0.5)
-    else:
-        p = step.scalar(1, "ratio") if step.has(1) else 0.5
-    step.add("Dropout", p=p)
 
 
 def identity(step: Step) -> None:

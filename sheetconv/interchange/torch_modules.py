@@ -22,7 +22,8 @@ def from_torch(module: nn.Module, input_shape: Sequence[int]) -> Sequential:
     Nested `nn.Sequential`s become one chain; padding modules are taken into the convolution
     that follows. Weights are copied, as float64. Layers keep the names of their modules
     where these are identifiers. Normalisation becomes what it is in `eval` mode, with running
-    statistics where the module has them.
+    statistics where the module has them. Dropout is taken over from a module in `train` mode,
+    as PyTorch makes them, and left out in `eval` mode, where it is the identity.
 
     Args:
         module: an `nn.Sequential` of supported modules, or one of them.
@@ -191,6 +192,11 @@ def _identity(chain: Chain, where: str, name: str, module: nn.Module) -> None:
     """Nothing."""
 
 
+def _dropout(chain: Chain, where: str, name: str, module: nn.Dropout) -> None:
+    if module.training:
+        chain.add(where, "Dropout", None, name, p=module.p)
+
+
 def _pad(mode: str) -> _Reader:
     def read(chain: Chain, where: str, name: str, module: Any) -> None:
         left, right, top, bottom = (int(side) for side in module.padding)
@@ -208,7 +214,7 @@ _READERS: dict[str, _Reader] = {
     "BatchNorm2d": _norm,
     "CircularPad2d": _pad("circular"),
     "Conv2d": _conv,
-    "Dropout": _plain("p"),
+    "Dropout": _dropout,
     "Flatten": _flatten,
     "GELU": _plain("approximate"),
     "Identity": _identity,
