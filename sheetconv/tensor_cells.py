@@ -22,8 +22,9 @@ from .cells import Cell, Grid
 from .description import Described
 from .errors import CheckError
 from .formulas import CellFormulas, Placed, Role, can_share, formula_text
-from .layers.base import Array
+from .layers.base import Array, Border
 from .layout import stage_formulas
+from .padding_cells import Moat, Stray
 from .values import Value
 from .xlsx import SheetCell, read_cells, sheet_parts
 
@@ -38,6 +39,7 @@ class TensorCells:
         odd: flat index -> what a cell holds that is no number: a text, an error, None.
         is_formula: (size,) whether the cell holds a formula.
         changed: flat indices of cells whose formula is not the one that sheetconv writes.
+        strays: what stands on the padding around its planes and does not belong there.
     """
 
     placed: Placed
@@ -45,6 +47,7 @@ class TensorCells:
     odd: dict[int, Value]
     is_formula: NDArray[np.bool_]
     changed: list[int] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
 
     @property
     def has_cached_values(self) -> bool:
@@ -120,13 +123,15 @@ def read_tensors(path: Path, described: Described) -> dict[str, TensorCells]:
     for name, placed in layout.placed.items():
         start = 0
         for grid in placed.grids:
-            own = formulas.get(name, [])
-            first = bisect_left(own, start, key=_START)
-            last = bisect_left(own, start + grid.size, key=_START)
-            spans.append(_Span(tensors[name], grid, start, own[first:last]))
+            items = formulas.get(name, [])
+            first = bisect_left(items, start, key=_START)
+            last = bisect_left(items, start + grid.size, key=_START)
+            spans.append(_Span(tensors[name], grid, start, items[first:last]))
             start += grid.size
+    readers: list[_Span | Moat] = [*spans, *_moats(described, tensors)]
     for sheet in layout.worksheets:
-        _fill([span for span in spans if span.grid.sheet == sheet], read_cells(path, sheet))
+        own = [reader for reader in readers if reader.grid.sheet == sheet]
+        _fill(own, read_cells(path, sheet))
     for tensor in tensors.values():
         missing = np.flatnonzero(np.isnan(tensor.numbers))
         for index in missing.tolist():
@@ -195,13 +200,19 @@ class _Span:
     grid: Grid
     start: int
     formulas: list[CellFormulas]
+    first_row: int = field(init=False)
     last_row: int = field(init=False)
     columns: range = field(init=False)
 
     def __post_init__(self) -> None:
         bounds = self.grid.bounds
-        self.last_row = bounds.last_row
+        self.first_row, self.last_row = bounds.row, bounds.last_row
         self.columns = range(bounds.column, bounds.last_column + 1, self.grid.column_step)
+
+    def take(self, row: int, by_column: dict[int, SheetCell]) -> None:
+        i, off = divmod(row - self.first_row, self.grid.row_step)
+        if not off:
+            _take_row(self, i, by_column)
 
 
 def _formulas_by_grid(described: Described) -> dict[str, list[CellFormulas]]:
@@ -216,18 +227,34 @@ def _formulas_by_grid(described: Described) -> dict[str, list[CellFormulas]]:
     return found
 
 
-def _fill(spans: list[_Span], cells: Iterator[SheetCell]) -> None:
-    waiting = sorted(spans, key=lambda span: span.grid.row, reverse=True)
-    active: list[_Span] = []
+def _moats(described: Described, tensors: dict[str, TensorCells]) -> list[Moat]:
+    """The padding that is no tensor of its own, around every plane that has some."""
+    moats = []
+    for stage in described.layout.stages:
+        border = described.network.layers[stage.name].border(stage.input_shape)
+        if border.filled or border == Border(zeros=border.zeros, counts=border.counts):
+            continue
+        source = tensors[stage.source]
+        moats += [
+            Moat(grid, plane, border, source.strays)
+            for plane, grid in enumerate(source.placed.grids)
+        ]
+    return moats
+
+
+def _fill(readers: list[_Span | Moat], cells: Iterator[SheetCell]) -> None:
+    waiting = sorted(readers, key=lambda reader: reader.first_row, reverse=True)
+    active: list[_Span | Moat] = []
     for row, group in groupby(cells, key=attrgetter("row")):
-        while waiting and waiting[-1].grid.row <= row:
+        while waiting and waiting[-1].first_row <= row:
             active.append(waiting.pop())
-        active = [span for span in active if span.last_row >= row]
+        active = [reader for reader in active if reader.last_row >= row]
         by_column = {cell.column: cell for cell in group}
-        for span in active:
-            i, off = divmod(row - span.grid.row, span.grid.row_step)
-            if not off:
-                _take_row(span, i, by_column)
+        for reader in active:
+            reader.take(row, by_column)
+    for reader in readers:
+        if isinstance(reader, Moat):
+            reader.finish()
 
 
 def _take_row(span: _Span, i: int, by_column: dict[int, SheetCell]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..description import Described
 from ..evaluate import stage_activations, stage_error_bounds, stage_params
@@ -29,6 +31,7 @@ def compare(
     got: Got,
     source: str,
     coarseness: float = 0.0,
+    excused: Mapping[str, NDArray[np.bool_]] = MappingProxyType({}),
 ) -> list[LayerResult]:
     """Hold every computed tensor of a network against NumPy.
 
@@ -39,6 +42,8 @@ def compare(
             whose output is not among them are passed over.
         source: for the results.
         coarseness: the relative error of all these numbers, beyond rounding to a double.
+        excused: stage name -> flat mask of the units of its output that are off because of
+            cells that are no tensor's, such as those of the padding.
     """
     network, layout = described.network, described.layout
     shown = dict(given)
@@ -84,7 +89,7 @@ def compare(
                         name, placed, numbers,
                         expected[name], bounds[name] + coarseness * np.abs(expected[name]),
                         from_image[name], drifted[name] + coarseness * np.abs(from_image[name]),
-                        coarse=coarseness > 0,
+                        coarse=coarseness > 0, excused=_of_size(excused.get(stage.name), placed),
                     )  # fmt: skip
                 result.tensors.append(tensor)
                 result.wrong += _wrong_cells(tensor, odd, stage, source)
@@ -97,6 +102,13 @@ def _computed(described: Described, stage: Stage) -> set[str]:
     layer = described.network.layers[stage.name]
     tensors = layer.tensors(stage.input_shape)
     return {tensor.name for tensor in tensors if tensor.role in (Role.STEP, Role.OUTPUT)}
+
+
+def _of_size(excused: NDArray[np.bool_] | None, placed: Placed) -> NDArray[np.bool_]:
+    """The mask for a tensor of the stage; partial sums have the size of the output."""
+    if excused is None or excused.size != placed.size:
+        return np.zeros(placed.size, np.bool_)
+    return excused
 
 
 def _compare_noise(name: str, placed: Placed, numbers: Array) -> TensorResult:
@@ -118,6 +130,7 @@ def _compare_tensor(
     drift: Array,
     *,
     coarse: bool,
+    excused: NDArray[np.bool_],
 ) -> TensorResult:
     expected, bound = expected.reshape(-1), bound.reshape(-1)
     from_image, drift = from_image.reshape(-1), drift.reshape(-1)
@@ -129,7 +142,7 @@ def _compare_tensor(
     expected = np.where(stale, from_image, expected)
     # Where the cells before are off, a cell that is right from the image is not to blame; nor
     # is it in a file of few digits, some cells of which were calculated anew when it was read.
-    excused = ~off & (coarse | ~(np.abs(expected - from_image) <= drift))
+    excused = excused | (~off & (coarse | ~(np.abs(expected - from_image) <= drift)))
     # A bound that overflows bounds nothing.
     far = ~(np.abs(numbers - expected) <= bound) | ~np.isfinite(bound)
     wrong = stale | (known & far & ~excused)

@@ -41,6 +41,7 @@ from ..tensor_cells import (
 from ..values import Value
 from ..xlsx import poison
 from .comparing import POISON, Got, compare, shown_value
+from .padding import readers_of_wrong_padding, wrong_padding
 from .probes import draw, needed, tested
 from .results import NUMBERS, CheckResult, LayerResult, WrongCell
 
@@ -121,6 +122,7 @@ def _check_structure(
         for name in tensors
         if name.startswith(f"{stage.name}.")
     }
+    result.structure += wrong_padding(described, tensors)
     for name, tensor in tensors.items():
         if tensor.placed.role.is_formula:
             result.formula_cells += tensor.placed.size
@@ -169,7 +171,8 @@ def _compare_cached(books: _Books, coarseness: float) -> list[LayerResult]:
             for name, tensor in tensors.items()
             if not _is_given(tensor)
         }
-        layers += compare(described, _given(tensors), got, "cached values", coarseness)
+        excused = readers_of_wrong_padding(described, tensors)
+        layers += compare(described, _given(tensors), got, "cached values", coarseness, excused)
     return layers
 
 
@@ -216,6 +219,10 @@ def _check_engine(
         if probes is None:
             probes = _affordable(result, max(needed(described) for described, _ in books))
         random: dict[str, list[Array]] = {}
+        readers = {
+            described.worksheet: readers_of_wrong_padding(described, tensors)
+            for described, tensors in books
+        }
         for turn in (0, 1):
             shown: dict[str, Array] = {}
             with engine.open(copy, timeout=timeout) as book:
@@ -224,7 +231,9 @@ def _check_engine(
                     for described, tensors in books:
                         given = _read_given(result, engine, book, tensors)
                         got = _read_formulas(book, described, described.layout.stages)
-                        result.layers += compare(described, given, got, engine.name)
+                        result.layers += compare(
+                            described, given, got, engine.name, excused=readers[described.worksheet]
+                        )
                         _keep_noise(random, described, got)
                 if turn and all(len(described.layout.stages) == 1 for described, _ in books):
                     continue
@@ -236,7 +245,9 @@ def _check_engine(
                     for (described, _), numbers in zip(books, drawn, strict=True):
                         got = _read_formulas(book, described, tested(described, turn))
                         source = f"{engine.name}, probe {probe + 1}"
-                        result.layers += compare(described, numbers, got, source)
+                        result.layers += compare(
+                            described, numbers, got, source, excused=readers[described.worksheet]
+                        )
                         _keep_noise(random, described, got)
         _check_noise(result, engine, books, random)
 

@@ -131,7 +131,7 @@ class CheckResult:
         path: the workbook.
         layers: one entry for each worksheet, stage and source.
         structure: cells that hold the wrong kind of thing: a number for a formula, a text
-            for a number.
+            for a number, anything but a zero or a blank on the padding.
         changed: cells whose formula is not the one that sheetconv writes; no fault in
             itself.
         formula_cells: formula cells of all worksheets.
