@@ -26,7 +26,10 @@ def check_target(path: Path, *, force: bool) -> None:
     if os.path.isdir(path):
         raise WorkbookError(f"{path} is a folder: give the name of a file in it")
     if os.path.exists(path) and not force:
-        raise WorkbookError(f"{path} exists already: use --force to replace it, or another name")
+        raise WorkbookError(
+            f"{path} exists already: replace it with --force (in Python force=True), or choose "
+            "another name"
+        )
     if not os.path.isdir(path.parent):
         raise WorkbookError(f"the folder {path.parent} does not exist: create it first")
 

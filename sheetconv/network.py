@@ -140,12 +140,29 @@ class Sequential:
             raise ShapeError(f"the batch is {error}") from None
         if not len(x.shape) or not len(x):
             raise ShapeError(f"the batch has shape {x.shape}: expected at least one image")
-        self.shapes(x.shape[1:])
+        try:
+            self.shapes(x.shape[1:])
+        except ShapeError as error:
+            raise ShapeError(self._as_one_image(x.shape) or str(error)) from None
         caches: dict[str, Cache] = {}
         for name, layer in self:
             params = {**self.params[name], **self.buffers[name], **(noise or {}).get(name, {})}
             x, caches[name] = layer.forward(x, params)
         return x, caches
+
+    def _as_one_image(self, shape: Shape) -> str:
+        """What to say of a batch that is an image without a batch; empty if it is none."""
+        try:
+            self.shapes(shape)
+        except ShapeError:
+            return ""
+        lengths = ", ".join(map(str, shape))
+        if len(shape) == 3:
+            lengths = f"{shape[0]}, height, width"
+        return (
+            f"the batch has shape {shape}, as one image: the batch comes first, expected "
+            f"(images, {lengths}); for one image that is x[None]"
+        )
 
     def backward(
         self, grad_output: Array, caches: Mapping[str, Cache]

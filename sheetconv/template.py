@@ -148,6 +148,12 @@ def find_template(name: str | Path) -> Path:
         TemplateError: there is none; the message names those that are meant most likely.
     """
     text = str(name)
+    if text.lower().endswith(".xlsx"):
+        raise TemplateError(
+            f"{text} is a workbook, no template: did you mean sheetconv check {text}?"
+        )
+    if text not in template_names() and Path(text).is_dir():
+        raise TemplateError(f"{text} is a folder: give the path of a .toml file in it")
     if text.endswith(".toml"):
         if Path(text).is_file():
             return Path(text)

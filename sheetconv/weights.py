@@ -18,6 +18,7 @@ from .data_files import load_arrays, reading, require_file
 from .errors import ShapeError, WeightsError
 from .formulas import Shape
 from .layers.base import Array
+from .layers.validation import shown
 from .network import Sequential
 
 # More than this of a list tells nobody more.
@@ -35,9 +36,9 @@ def load_weights(path: str | Path, network: Sequential | None = None) -> dict[st
     - `.npz`: arrays by name, from `numpy.savez`; an array `input`, a template's image, is
       left out when weights are matched.
     - `.safetensors`, which needs `pip install safetensors`.
-    - `.pt`, `.pth`: a `state_dict` that PyTorch saved, or a dictionary that holds one as
-      `state_dict` or `model_state_dict`; needs PyTorch. Other objects in such a file are
-      never loaded.
+    - `.pt`, `.pth`: a `state_dict` that PyTorch saved, or a dictionary that holds one, as
+      `state_dict` or `model_state_dict`, or just one under any name; needs PyTorch. Other
+      objects in such a file are never loaded.
 
     Args:
         path: the file.
@@ -71,7 +72,7 @@ def load_weights(path: str | Path, network: Sequential | None = None) -> dict[st
         ".pth": _load_pytorch,
     }
     suffix = file.suffix.lower()
-    if suffix not in loaders:
+    if suffix not in loaders and not file.is_dir():
         raise WeightsError(f"{file}: files of weights end in {', '.join(loaders)}")
     require_file(file, WeightsError)
     arrays = loaders[suffix](file)
@@ -301,6 +302,7 @@ def _load_pytorch(path: Path) -> dict[str, Array]:
         for wrapper in ("state_dict", "model_state_dict"):
             if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
                 content = content[wrapper]
+        content = _only_state(path, content, torch.Tensor)
         if not isinstance(content, Mapping):
             raise WeightsError(f"{path} holds no dictionary of tensors: {advice}")
         for name, tensor in content.items():
@@ -312,6 +314,25 @@ def _load_pytorch(path: Path) -> dict[str, Array]:
                 raise WeightsError(f"{path}: {name} holds {tensor.dtype}: expected plain numbers")
             arrays[name] = np.array(tensor.detach().to(torch.float64).numpy())
     return arrays
+
+
+def _only_state(path: Path, content: Any, tensor: type) -> Any:
+    """The one dictionary of tensors in a dictionary of other things, or the content itself."""
+    if not isinstance(content, Mapping):
+        return content
+    inner = {
+        name: value
+        for name, value in content.items()
+        if isinstance(value, Mapping)
+        and value
+        and all(isinstance(item, tensor) for item in value.values())
+    }
+    if len(inner) > 1:
+        raise WeightsError(
+            f"{path} holds several dictionaries of tensors: {', '.join(map(shown, inner))}: save "
+            "the one that is meant with torch.save"
+        )
+    return next(iter(inner.values()), content)
 
 
 def _check_count(path: Path, count: int) -> None:

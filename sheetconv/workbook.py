@@ -5,6 +5,7 @@ The only module that makes XlsxWriter workbooks.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,9 +22,9 @@ from xlsxwriter.exceptions import XlsxWriterException
 from . import description
 from .cells import MAX_SHEET_NAME, check_text
 from .drawing import Drawing
-from .errors import LayoutError, WorkbookError
+from .errors import LayoutError, ShapeError, WorkbookError
 from .files import check_target, written_whole
-from .layers.validation import whole
+from .layers.validation import shown, whole
 from .layout import Layout, cell_count
 from .names import name_entries
 from .network import Sequential
@@ -34,7 +35,7 @@ from .worksheet import Looks, NetworkSheet, PreparedSheet, write_sheets
 _CELLS_WORTH_A_BAR = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BuiltWorkbook:
     """What was written.
 
@@ -51,6 +52,10 @@ class BuiltWorkbook:
     formula_cells: int
     number_cells: int
     file_size: int
+
+    def __repr__(self) -> str:
+        cells = f"{self.formula_cells:,} formula cells"
+        return f"<BuiltWorkbook {self.path}: {cells}, {self.file_size:,} bytes>"
 
 
 def build(
@@ -88,7 +93,7 @@ def build(
         >>> built.formula_cells                       # 2*6*6 + 2*3*3 + 2
         92
     """
-    sheet = NetworkSheet(network, image, drawing or Drawing())
+    sheet = NetworkSheet(network, image, Drawing() if drawing is None else drawing)
     return build_workbook([sheet], path, force=force, seed=seed)
 
 
@@ -112,6 +117,13 @@ def build_workbook(
     Raises:
         ShapeError, LayoutError, WorkbookError: as for `build`; nothing is left half-written.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise WorkbookError(f"build: path is {shown(path)}: expected the name of an .xlsx file")
+    for sheet in sheets:
+        if not isinstance(sheet.network, Sequential):
+            raise ShapeError(f"build: network is {shown(sheet.network)}: expected a Sequential")
+        if not isinstance(sheet.drawing, Drawing):
+            raise LayoutError(f"build: drawing is {shown(sheet.drawing)}: expected a Drawing")
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
         raise WorkbookError(f"{target}: the name of a workbook ends in .xlsx")
@@ -153,9 +165,9 @@ def build_workbook(
         except XlsxWriterException as error:
             raise WorkbookError(f"cannot write {target}: {error}") from None
         finally:
-            for sheet in book.worksheets():
-                if sheet.fh is not None:
-                    sheet.fh.close()
+            for written in book.worksheets():
+                if written.fh is not None:
+                    written.fh.close()
         temporary.write_bytes(archive.getbuffer())
     return BuiltWorkbook(
         target,

@@ -326,7 +326,10 @@ def test_engine_of_the_users_choice(small: Path) -> None:
         (["build", "conv-example", "-o", "x.xls"], "the name of a workbook ends in .xlsx"),
         (["build", "conv-example", "-o", "no/x.xlsx"], "the folder no does not exist"),
         (["build", "conv-example", "-o", "folder.xlsx"], "folder.xlsx is a folder"),
-        (["build", "conv-example", "-o", "small.xlsx"], "small.xlsx exists already: use --force"),
+        (
+            ["build", "conv-example", "-o", "small.xlsx"],
+            "small.xlsx exists already: replace it with",
+        ),
         (["build", "missing.toml"], "the template missing.toml does not exist"),
         (["check"], "Missing argument 'FILES...'"),
         (["check", "missing.xlsx"], "missing.xlsx: no such file"),

@@ -216,14 +216,16 @@ def test_data_that_cannot_be_renamed_is_said(
         (["summary", "onw.toml"], "the template onw.toml does not exist: did you mean own.toml?"),
         (["summary", "own"], "no template is named 'own': did you mean own.toml?"),
         (["summary", "conv-example.toml"], "does not exist: did you mean conv-example?"),
+        (["build", "folder"], "folder is a folder: give the path of a .toml file in it"),
+        (["build", "a.xlsx"], "a.xlsx is a workbook, no template: did you mean sheetconv check a"),
         (["summary", "broken.toml"], "broken.toml is not valid TOML"),
         (["templates", "conv-example"], "unexpected extra argument"),
         (["new"], "Missing argument 'NAME'"),
         (["new", "mine"], "Missing option '--from'"),
         (["new", "mine", "--from", "conv-exampel"], "did you mean conv-example?"),
         (["new", "mine", "--from", "broken.toml"], "broken.toml is not valid TOML"),
-        (["new", "own", "--from", "conv-example"], "own.toml exists already: use --force"),
-        (["new", "taken", "--from", "conv-example"], "taken.npz exists already: use --force"),
+        (["new", "own", "--from", "conv-example"], "own.toml exists already: replace it with"),
+        (["new", "taken", "--from", "conv-example"], "taken.npz exists already: replace it with"),
         (["new", "folder", "--from", "conv-example"], "folder.toml is a folder"),
         (["new", "folder", "--from", "conv-example", "-f"], "folder.toml is a folder"),
         (["new", "a/b", "--from", "conv-example"], "'a/b' is no name for a template"),
@@ -236,6 +238,7 @@ def test_mistakes(tmp_path: Path, arguments: Sequence[str], message: str) -> Non
     (tmp_path / "broken.toml").write_text(SMALL.replace('"Small"', "Small"))
     (tmp_path / "taken.npz").write_bytes(b"mine")
     (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "folder").mkdir()
     assert message in refused(tmp_path, *arguments)
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import sheetconv as sc
 from sheetconv.cli import cli
 from sheetconv.drawing import Columns, Fill, Style, Text
-from sheetconv.errors import LayoutError, ShapeError, SheetconvError
+from sheetconv.errors import LayoutError, ShapeError, SheetconvError, TemplateError, WorkbookError
 from sheetconv.layers import LAYERS, layer_from_config
 
 some = settings(
@@ -258,6 +258,10 @@ def test_shapes_and_batches_of_any_kind(shape: Any) -> None:
         (np.ones((0, 1, 3, 3)), r"shape \(0, 1, 3, 3\): expected at least one image"),
         (np.ones((1, 1, 3, 3), complex), "complex128 is no kind of real numbers"),
         ([[1], [2, 3]], "not an array of numbers"),
+        (
+            np.ones((1, 3, 3)),
+            r"shape \(1, 3, 3\), as one image: .* expected \(images, 1, height, width\)",
+        ),
     ],
 )
 def test_a_batch_that_no_layer_takes_is_refused(batch: Any, says: str) -> None:
@@ -272,6 +276,26 @@ def test_a_seed_is_a_whole_number(seed: Any, tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match=r"seed is .*: expected a whole number of at least 0"):
         sc.build(NETWORK, tmp_path / "a.xlsx", image=np.eye(3), seed=seed)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "path", "drawing", "failure", "says"),
+    [
+        ("net", "a.xlsx", None, ShapeError, "network is 'net': expected a Sequential"),
+        (NETWORK, "a.xlsx", "x", LayoutError, "drawing is 'x': expected a Drawing"),
+        (NETWORK, 5, None, WorkbookError, "path is 5: expected the name of an .xlsx file"),
+    ],
+)
+def test_what_build_cannot_take_is_named(
+    network: Any, path: Any, drawing: Any, failure: type[Exception], says: str
+) -> None:
+    with pytest.raises(failure, match=says):
+        sc.build(network, path, image=np.eye(3), drawing=drawing)
+
+
+def test_a_layer_without_fields_says_so() -> None:
+    with pytest.raises(TemplateError, match="ReLU has no field 'inplace': it has no fields"):
+        layer_from_config({"type": "ReLU", "inplace": True})
 
 
 # --- Drawings

@@ -220,13 +220,31 @@ def test_whole_numbers_are_numbers(suffix: str, dtype: str, tmp_path: Path) -> N
     np.testing.assert_array_equal(load_weights(path)["w"], array.astype(float))
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict"])
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model", "net"])
 def test_a_checkpoint_may_hold_the_state_dict(wrapper: str, tmp_path: Path) -> None:
     module = in_pytorch()
     optimiser = torch.optim.Adam(module.parameters()).state_dict()
-    content = {"epoch": 3, wrapper: module.state_dict(), "optimizer": optimiser, "lr": 0.1}
+    content = {
+        "epoch": 3,
+        wrapper: module.state_dict(),
+        "optimizer": optimiser,
+        "lr": 0.1,
+        "step": torch.ones(1),
+    }
     torch.save(content, tmp_path / "w.pt")
     assert list(load_weights(tmp_path / "w.pt", network())) == OWN
+
+
+def test_of_several_state_dicts_none_is_guessed(tmp_path: Path) -> None:
+    state = in_pytorch().state_dict()
+    torch.save({"model": state, "ema": state}, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match="several dictionaries of tensors: 'model', 'ema'"):
+        load_weights(tmp_path / "w.pt")
+
+
+def test_a_folder_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="is a folder"):
+        load_weights(tmp_path)
 
 
 def test_files_of_older_pytorch_are_read(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_cell_is_counted_and_holds_its_value(tmp_path: Path) -> None:
     built = build(network(), tmp_path / "a.xlsx", image=IMAGE)
     assert built.path == tmp_path / "a.xlsx"
+    size = f"{built.file_size:,} bytes"
+    assert repr(built) == f"<BuiltWorkbook {built.path}: 42 formula cells, {size}>"
     assert built.file_size == built.path.stat().st_size
     assert built.formula_cells == 2 * 4 * 4 + 2 * 2 * 2 + 2
     assert built.number_cells == 6 * 6 + 2 * 9 + 2 + 2 * 8 + 2
@@ -291,7 +293,10 @@ def refused(path: Path, *, force: bool = False) -> str:
 def test_an_existing_file_is_replaced_with_force_only(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(b"precious")
-    assert refused(path) == f"{path} exists already: use --force to replace it, or another name"
+    assert refused(path) == (
+        f"{path} exists already: replace it with --force (in Python force=True), or choose "
+        "another name"
+    )
     assert path.read_bytes() == b"precious"
     build(network(), path, image=IMAGE, force=True)
     assert path.read_bytes()[:2] == b"PK"

@@ -70,7 +70,8 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
     given = {key: value for key, value in config.items() if key != "type"}
     for key in given:
         if key not in known:
-            raise TemplateError(f"{kind} has no field {shown(key)}{suggestion(key, list(known))}")
+            those = suggestion(key, list(known)) if known else ": it has no fields, leave it out"
+            raise TemplateError(f"{kind} has no field {shown(key)}{those}")
     for key, field in known.items():
         if field.default is MISSING and key not in given:
             raise TemplateError(f"{kind} needs the field {key!r}")
