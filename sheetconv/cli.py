@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -21,6 +22,32 @@ from .errors import SheetconvError
 from .version import __version__
 
 _FILE = click.Path(path_type=Path)
+
+
+def _lengths(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Three lengths, or one, with commas between them."""
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    # A length of more digits is beyond every worksheet.
+    if len(parts) not in (1, 3) or not all(re.fullmatch("0*[1-9][0-9]{0,9}", p) for p in parts):
+        raise click.BadParameter(
+            f"{value[:60]!r} is no shape: write channels,height,width as in 3,20,20, or the "
+            "number of features."
+        )
+    return tuple(map(int, parts))
+
+
+_INPUT = click.option(
+    "--input",
+    "input_shape",
+    callback=_lengths,
+    metavar="SHAPE",
+    help="What an .onnx model takes that leaves lengths open: channels,height,width or features, "
+    "as in 3,20,20.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,6 +102,7 @@ def cli() -> None:
     help="Trained weights: .npz, .safetensors, or a PyTorch state_dict as .pt or .pth. "
     "Default: the template's.",
 )
+@_INPUT
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -91,6 +119,7 @@ def build(
     images: tuple[Path, ...],
     invert: bool | None,
     weights: Path | None,
+    input_shape: tuple[int, ...] | None,
     seed: int,
     force: bool,
 ) -> None:
@@ -105,15 +134,15 @@ def build(
 
     from .drawing import FormulaStyle, LayoutStyle
     from .interchange.onnx_template import load_template_or_model
-    from .own_data import load_into, with_images
+    from .own_data import batch_changes, load_into, with_images
     from .workbook import build_workbook
     from .worksheet import NetworkSheet
 
     if invert is not None and not images:
         raise click.UsageError("--invert and --no-invert are for a picture: give --image, too.")
-    loaded = load_template_or_model(template)
+    own = loaded = load_template_or_model(template, input_shape)
     if images:
-        loaded = with_images(loaded, images, invert)
+        loaded = with_images(own, images, invert)
     if weights is not None:
         load_into(loaded, weights)
     target = output or Path(f"{loaded.name}.xlsx")
@@ -134,6 +163,8 @@ def build(
         if not laid.drawing.is_pinned:
             many = "one worksheet a layer" if len(laid.worksheets) > 1 else "one worksheet"
             click.echo(f"{laid.drawing.worksheet}: {many}, {laid.reason}")
+    for line in batch_changes(own, loaded):
+        click.echo(line)
     click.echo(
         "Open it, click a cell, and trace its precedents. To check every cell:\n"
         f"  sheetconv check {_quoted(built.path)}"
@@ -174,7 +205,8 @@ def new(name: str, source: str, force: bool) -> None:
 
 @cli.command()
 @click.argument("template")
-def summary(template: str) -> None:
+@_INPUT
+def summary(template: str, input_shape: tuple[int, ...] | None) -> None:
     """Show what TEMPLATE costs and its layers.
 
     First come the cells, bytes and seconds that a workbook of it will take, then every layer.
@@ -186,7 +218,7 @@ def summary(template: str) -> None:
     from .interchange.onnx_template import load_template_or_model
     from .summary import summarize
 
-    loaded = load_template_or_model(template)
+    loaded = load_template_or_model(template, input_shape)
     networks = [(item.network, item.image, item.drawing) for item in loaded.networks]
     click.echo(f"{loaded.title}: {loaded.description}" if loaded.description else loaded.title)
     for line in budget(networks).lines():

@@ -59,6 +59,24 @@ def _with_images(
     return replace(item, image=images[0] if len(images) == 1 else np.stack(images))
 
 
+def batch_changes(before: Template, after: Template) -> list[str]:
+    """A line for each network whose number of images is another than its template's."""
+    lines = []
+    for old, new in zip(before.networks, after.networks, strict=True):
+        was, _ = batch_of(old.network, old.image.shape)
+        count, _ = batch_of(new.network, new.image.shape)
+        if count != was:
+            lines.append(
+                f"{new.drawing.worksheet}: {_images(count)} of your own, in place of the "
+                f"template's {was}: its batch is {count}"
+            )
+    return lines
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
+
+
 def load_into(template: Template, path: Path) -> None:
     """Load weights of the user's own into each of a template's networks, or into none.
 

@@ -107,6 +107,39 @@ def test_what_is_no_model_is_refused_in_one_line(
     assert says in refused(tmp_path, "build", "small.onnx")
 
 
+@pytest.fixture
+def open_model(tmp_path: Path) -> Path:
+    """A model that leaves height and width open."""
+    Sequential(Conv2d(3, 2, 3), ReLU()).to_onnx(tmp_path / "open.onnx")
+    return tmp_path / "open.onnx"
+
+
+def test_lengths_that_a_model_leaves_open_are_given_by_an_option(open_model: Path) -> None:
+    for command in ("build", "summary"):
+        done = run(open_model.parent, command, "open.onnx", "--input", "3,6,5")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "(1, 2, 4, 3)" in done.stdout
+    assert "OK: " in run(open_model.parent, "check", "open.xlsx").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["open.onnx"], "in the command --input CHANNELS,HEIGHT,WIDTH or --input FEATURES"),
+        (["open.onnx", "--input", "3,6"], "'--input': '3,6' is no shape: write channels,height"),
+        (["open.onnx", "--input", "3,6,0"], "'3,6,0' is no shape"),
+        (["open.onnx", "--input", "1,6,5"], "input_shape is (1, 6, 5), without the batch"),
+        (["open.onnx", "--input", "3,99999,99999"], "expected at most 16,777,216"),
+        (["conv-example", "--input", "1,28,28"], "--input is for .onnx models"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(
+    open_model: Path, arguments: list[str], says: str
+) -> None:
+    for command in ("build", "summary"):
+        assert says in refused(open_model.parent, command, *arguments)
+
+
 def test_an_input_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
     save(model(node("Relu"), shape=("N", 1, 2**40, 2**40)), tmp_path / "vast.onnx")
     with pytest.raises(ModelError, match=r"vast\.onnx: its input .*: expected at most 16,777,216"):

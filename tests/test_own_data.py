@@ -11,7 +11,7 @@ from PIL import Image
 
 from sheetconv import Linear, Sequential, load_image, load_template
 from sheetconv.errors import ImageError, ShapeError
-from sheetconv.own_data import load_into, with_images
+from sheetconv.own_data import batch_changes, load_into, with_images
 from sheetconv.template import Template
 
 TWO = """\
@@ -97,3 +97,22 @@ def test_weights_that_one_network_cannot_take_go_into_none(
     # The first network by itself takes them.
     load_into(Template("", "", "", template.networks[:1]), path)
     assert not template.networks[0].network.params["dense1"]["weight"].any()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        (2, 1, ["a: 1 image of your own, in place of the template's 2: its batch is 1"]),
+        (1, 3, ["a: 3 images of your own, in place of the template's 1: its batch is 3"]),
+        (2, 2, []),
+    ],
+)
+def test_another_number_of_images_is_said(
+    before: int, after: int, lines: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.toml"
+    head = f'format = 1\n[[networks]]\ninput = [1, 4, 4]\nbatch = {before}\nworksheet = "a"'
+    path.write_text(head + '\nlayers = [{ type = "ReLU" }]\n')
+    own = load_template(path.with_name("a.toml"))
+    with_own = with_images(own, [picture(tmp_path, 51)] * after)
+    assert batch_changes(own, with_own) == lines

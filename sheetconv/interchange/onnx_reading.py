@@ -126,7 +126,8 @@ def _input_shape(graph: Graph, given: Sequence[int] | None) -> tuple[int | None,
         if graph.dims is None or None in wanted:
             raise ModelError(
                 f"the input {graph.source!r} has the shape {shown}: give "
-                "input_shape=(channels, height, width) or (features,) to from_onnx"
+                "input_shape=(channels, height, width) or (features,) to from_onnx, in the command "
+                "--input CHANNELS,HEIGHT,WIDTH or --input FEATURES"
             )
         shape = tuple(length for length in wanted if length is not None)
         if len(shape) not in (1, 3):
