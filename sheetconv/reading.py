@@ -7,7 +7,7 @@ computes anew.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from .contents import NetworkContents, WorkbookContents
 from .description import Described
 from .errors import ShapeError, WorkbookError
 from .layers import Layer
+from .moved_cells import QUESTION, look_moved
 from .network import Sequential
 from .tables import TableCells, read_table, recalculated_table, table_frame
 from .tensor_cells import TensorCells, calculated, cell_of, read_descriptions, read_tensors
@@ -84,7 +85,7 @@ def read(
         path,
         MappingProxyType(networks),
         MappingProxyType({table.sheet: table_frame(table) for table in tables}),
-        _notes(cells, tables),
+        (*_moved(books), *_notes(cells, tables)),
     )
 
 
@@ -107,9 +108,10 @@ def _recalculated(book: OpenBook, tensors: Mapping[str, TensorCells]) -> dict[st
 
 
 def _contents(path: Path, item: Described, tensors: Mapping[str, TensorCells]) -> NetworkContents:
+    advice = QUESTION if look_moved(tensors) else "type one there"
     for name, tensor in tensors.items():
         if not tensor.placed.role.is_formula:
-            _check_numbers(path, name, tensor)
+            _check_numbers(path, name, tensor, advice)
     arrays = {name: tensor.array for name, tensor in tensors.items()}
     layers = [(name, _with_settings(path, name, layer, tensors)) for name, layer in item.network]
     network = Sequential(*layers)
@@ -118,14 +120,14 @@ def _contents(path: Path, item: Described, tensors: Mapping[str, TensorCells]) -
     return NetworkContents(item.worksheet, network, MappingProxyType(arrays), item.layout)
 
 
-def _check_numbers(path: Path, name: str, tensor: TensorCells) -> None:
+def _check_numbers(path: Path, name: str, tensor: TensorCells, advice: str) -> None:
     """Refuse what is no number where a person's numbers are expected."""
     for index, value in sorted(tensor.odd.items()):
         cell = cell_of(tensor.placed, index)
         if value is not None:
             raise WorkbookError(
                 f"{path}: {cell}, a cell of {name}, holds {_quoted(value)}: expected a number; "
-                "type one there"
+                f"{advice}"
             )
         if tensor.is_formula[index]:
             raise WorkbookError(
@@ -150,6 +152,15 @@ def _with_settings(
     except ShapeError as error:
         places = ", ".join(str(cell_of(tensor.placed, 0)) for tensor in cells.values())
         raise WorkbookError(f"{path}: {places}: {error}") from None
+
+
+def _moved(books: Iterable[tuple[Described, Mapping[str, TensorCells]]]) -> Iterator[str]:
+    for item, tensors in books:
+        if look_moved(tensors):
+            yield (
+                f"the cells of {item.worksheet} do not stand where they were built, so that other "
+                f"numbers than the tensors' were read: {QUESTION}"
+            )
 
 
 def _notes(tensors: Iterable[TensorCells], tables: Iterable[TableCells]) -> tuple[str, ...]:

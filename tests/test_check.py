@@ -36,9 +36,9 @@ import sheetconv as sc
 from sheetconv import description
 from sheetconv.calculators import CellError, Engine, EngineStatus, OpenBook, Value, find_engine
 from sheetconv.cells import Cell, Range, parse_cell
-from sheetconv.checking import NUMBERS, POISON, CheckResult, check
+from sheetconv.checking import NUMBERS, POISON, CheckResult, check, report
 from sheetconv.drawing import FormulaStyle
-from sheetconv.errors import CheckError, SheetconvError, WorkbookError
+from sheetconv.errors import CalculatorError, CheckError, SheetconvError, WorkbookError
 from sheetconv.formulas import Placed, Role
 from sheetconv.template import load_template
 from sheetconv.workbook import build_workbook
@@ -763,15 +763,44 @@ def test_several_errors_are_all_named(copy: Copy) -> None:
     assert {item.cell.a1: item.layer for item in result.wrong} == planted
 
 
-def test_row_inserted_above(copy: Copy) -> None:
+@pytest.mark.parametrize("insert", ["insert_rows", "insert_cols", "delete_rows"])
+def test_rows_or_columns_inserted(copy: Copy, insert: str) -> None:
     """By openpyxl, which moves the cells, and not what formulas refer to."""
     book = copy("padded", "sumproduct")
     with planting.opened(book.path) as workbook:
-        workbook[book.worksheet].insert_rows(2)
+        getattr(workbook[book.worksheet], insert)(2)
     result = book.check()
     assert not result.ok
     assert len(result.wrong) > 20
     assert {item.layer for item in result.wrong} >= {CONV1, POOL, "conv2", DENSE}
+    [sentence] = result.moved
+    assert sentence.startswith("padded: the cells do not stand where they were built")
+    assert "were rows or columns inserted" in sentence
+    printed = report.lines(result, {})
+    assert printed.index(sentence) == printed.index(str(result.wrong[0])) - 1
+
+
+def test_row_inserted_where_no_engine_opens_the_file(copy: Copy) -> None:
+    """An array formula that openpyxl moved says that it stands where it stood."""
+    book = copy(CONV_EXAMPLE, "array")
+    with planting.opened(book.path) as workbook:
+        workbook[book.worksheet].insert_rows(2)
+    with pytest.raises(CalculatorError, match=r"were rows or columns inserted.*could not open"):
+        book.check()
+
+
+def test_rewritten_formulas_and_a_typed_number_are_no_moved_cells(copy: Copy) -> None:
+    book = copy("padded", "sumproduct")
+    with planting.opened(book.path) as workbook:
+        for name, placed in book.placed.items():
+            if placed.role.is_formula:
+                for index in range(placed.size):
+                    cell = workbook[book.worksheet][book.cell(name, index)]
+                    cell.value = f"{cell.value}+0"
+        workbook[book.worksheet][book.cell("conv2.out", 0)].value = 777.0
+    result = book.check()
+    assert len(result.changed) == result.formula_cells - 1
+    assert result.moved == []
 
 
 # Files that are not sheetconv's, or not any more.

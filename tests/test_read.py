@@ -353,6 +353,23 @@ def test_what_is_no_number_is_named_with_its_cell(
     assert len(text) < 300 + len(str(path))
 
 
+@pytest.mark.parametrize("insert", ["insert_rows", "insert_cols"])
+def test_moved_cells_are_asked_about(path: Path, insert: str) -> None:
+    """Where a text came to stand for a number in the error, else in a note."""
+    with opened(path) as book:
+        getattr(book["network"], insert)(2)
+    try:
+        said = " ".join(sc.read(path).notes)
+    except WorkbookError as error:
+        said = str(error)
+        assert "expected a number; were rows" in said
+    assert "were rows or columns inserted" in said
+
+
+def test_untouched_cells_are_not_asked_about(path: Path) -> None:
+    assert sc.read(path).notes == ()
+
+
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "nan", "inf"])
 def test_numbers_that_no_spreadsheet_holds_are_refused(path: Path, number: str) -> None:
     cell = edited(path, "conv1.weight", (0, 0, 0, 0))

@@ -31,6 +31,7 @@ from ..errors import CalculatorError, CheckError
 from ..formulas import Placed, Role
 from ..layers.base import Array
 from ..layout import Stage
+from ..moved_cells import QUESTION, look_moved
 from ..tensor_cells import (
     TensorCells,
     calculated,
@@ -97,9 +98,14 @@ def check(
     books = [(item, read_tensors(path, item)) for item in read_descriptions(path)]
     for described, tensors in books:
         _check_structure(result, described, tensors)
+        if look_moved(tensors):
+            result.moved.append(
+                f"{described.worksheet}: the cells do not stand where they were built: {QUESTION}, "
+                "for the check looks where they stood"
+            )
     _check_cached(result, books)
     for engine in found:
-        with _naming(path):
+        with _naming(result):
             _check_engine(result, engine, books, probes, timeout)
     if not result.layers and not found:
         raise CheckError(
@@ -201,13 +207,16 @@ def _is_given(tensor: TensorCells) -> bool:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Let an engine's error name the user's file, not the copy that was recalculated."""
+def _naming(result: CheckResult) -> Iterator[None]:
+    """Let an engine's error name the user's file, not the copy that was recalculated.
+
+    And what may have led to it: moved formulas are not always such that an engine opens them.
+    """
     try:
         yield
     except CalculatorError as error:
-        named = re.sub(rf"\S*{re.escape(_COPY)}", lambda _: str(path), str(error))
-        raise CalculatorError(named) from None
+        named = re.sub(rf"\S*{re.escape(_COPY)}", lambda _: str(result.path), str(error))
+        raise CalculatorError("; ".join([*result.moved, named])) from None
 
 
 def _check_engine(

@@ -65,7 +65,7 @@ def _verdict(result: CheckResult) -> list[str]:
             f"OK: {_count(result.formula_cells, 'formula cell')} agree with NumPy within rounding; "
             f"largest error {_number(largest)} {seconds}"
         ]
-    out = [str(item) for item in wrong[:_MOST_WRONG]]
+    out = [*result.moved, *(str(item) for item in wrong[:_MOST_WRONG])]
     if len(wrong) > _MOST_WRONG:
         out.append(f"... and {len(wrong) - _MOST_WRONG:,} more")
     follows = (
@@ -73,11 +73,6 @@ def _verdict(result: CheckResult) -> list[str]:
         if result.follows
         else ""
     )
-    if 2 * len(result.structure) > result.formula_cells:
-        out.append(
-            "note: most cells hold another kind of thing than was built there: rows or columns "
-            "were inserted, or blocks moved? Undo that, for the check looks where they stood"
-        )
     cells = _count(result.formula_cells, "formula cell")
     return [*out, f"WRONG: {_count(len(wrong), 'cell')}{follows}; {cells} checked {seconds}"]
 

@@ -134,6 +134,8 @@ class CheckResult:
             for a number, anything but a zero or a blank on the padding.
         changed: cells whose formula is not the one that sheetconv writes; no fault in
             itself.
+        moved: for each network whose cells seem to stand elsewhere than they were built, one
+            sentence that says so; the wrong cells are its consequences.
         formula_cells: formula cells of all worksheets.
         notes: what a person should know besides.
         seconds: how long it took.
@@ -143,6 +145,7 @@ class CheckResult:
     layers: list[LayerResult] = field(default_factory=list)
     structure: list[WrongCell] = field(default_factory=list)
     changed: list[Cell] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     formula_cells: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
