@@ -374,8 +374,8 @@ def contents(folder: Path) -> dict[str, bytes]:
         ("x.png", {"dpi": 0.0}, "positive number of pixels"),
         ("x.png", {"dpi": float("nan")}, "positive number of pixels"),
         ("x.pdf", {"dpi": 96.0}, "other pictures none"),
-        ("there.pdf", {}, "there.pdf exists already: use --force"),
-        ("there.png", {}, "there-two.png exists already: use --force"),
+        ("there.pdf", {}, "there.pdf exists already: replace it with --force"),
+        ("there.png", {}, "there-two.png exists already: replace it with --force"),
     ],
 )  # fmt: skip
 def test_mistakes_are_refused_before_anything_is_started(
@@ -459,7 +459,7 @@ def test_command(libreoffice: Engine, here: Path) -> None:
     ("arguments", "message"),
     [
         (["book.xlsx"], "Missing option '-o'"),
-        (["book.xlsx", "-o", "there.html"], "there.html exists already: use --force"),
+        (["book.xlsx", "-o", "there.html"], "there.html exists already: replace it with --force"),
         (["none.xlsx", "-o", "x.png"], "none.xlsx: no such file"),
         (["cut.xlsx", "-o", "x.png"], "cut.xlsx: truncated or damaged zip"),
         (["there.html", "-o", "x.png"], "there.html: a file of another kind"),

@@ -384,7 +384,9 @@ def test_a_template_has_to_exist(tmp_path: Path) -> None:
     assert all(name in refused("nothing like it") for name in template_names())
     assert "missing.toml does not exist" in refused(tmp_path / "missing.toml")
     (tmp_path / "folder.toml").mkdir()
-    assert "folder.toml does not exist" in refused(tmp_path / "folder.toml")
+    assert "folder.toml is a folder: give the path of a .toml file in it" in refused(
+        tmp_path / "folder.toml"
+    )
 
 
 def test_a_template_has_to_be_text(tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ def test_the_picture_shows_the_traced_cell_and_what_it_reaches(folder: Path) -> 
     assert (pixels == root).all(axis=1).sum() > 50
     again = run(folder, "trace", "ce.xlsx", BT13, "--png", "a.png")
     assert again.returncode == 2
-    assert "a.png exists already: use --force" in again.stderr
+    assert "a.png exists already: replace it with --force" in again.stderr
     assert run(folder, "trace", "ce.xlsx", BT13, "--png", "a.png", "-f").returncode == 0
 
 
