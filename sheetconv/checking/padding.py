@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..description import Described
-from ..layers.conv2d import Conv2d
 from ..layout import Stage
 from ..tensor_cells import TensorCells
 from .comparing import shown_value
@@ -47,7 +46,7 @@ def _readers(described: Described, stage: Stage, source: TensorCells) -> NDArray
     readers = np.zeros((batch, *shape), dtype=np.bool_)
     reach = layer.reach(stage.input_shape)
     channels = len(source.placed.grids) // batch
-    groups = layer.groups if isinstance(layer, Conv2d) else channels
+    groups = layer.channel_groups(stage.input_shape)
     outputs = shape[0] // groups
     for stray in source.strays:
         image, channel = divmod(stray.plane, channels)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Formula, Role, Shape, View
+from .arithmetic import Arithmetic
 
 Array = NDArray[np.float64]
 Params = Mapping[str, Array]
@@ -248,6 +249,22 @@ class Layer(ABC):
         """
         return Reach()
 
+    def channel_groups(self, input_shape: Shape) -> int:
+        """Into how many parts the channels fall, of which a unit reads one.
+
+        1 where each unit reads every channel. Default: each its own.
+        """
+        return input_shape[0] if len(input_shape) == 3 else 1
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether a unit depends on the other images of the batch. Default False."""
+        return False
+
+    def arithmetic(self, input_shape: Shape) -> Arithmetic:
+        """How its sizes follow from its input's. Default: they are the same."""
+        return Arithmetic()
+
     def multiplications(self, input_shape: Shape) -> int:
         """How many products with weights one image takes; biases are added. Default 0."""
         return 0
@@ -275,10 +292,10 @@ class Layer(ABC):
     def config(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as a template would give them."""
         out: dict[str, Any] = {"type": type(self).__name__}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.default is MISSING or value != field.default:
-                out[field.name] = list(value) if isinstance(value, tuple) else value
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.default is MISSING or value != item.default:
+                out[item.name] = list(value) if isinstance(value, tuple) else value
         return out
 
     def refuse_input(self, input_shape: Shape, expected: str) -> ShapeError:

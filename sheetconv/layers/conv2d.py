@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
 from ..formulas import MOST_TERMS, CellFormulas, Formula, Role, Shape, View, joined
+from .arithmetic import Arithmetic, window_settings, windows_along
 from .base import (
     ROUNDOFF,
     SNAP,
@@ -324,6 +325,22 @@ class Conv2d(Layer):
     def reach(self, input_shape: Shape) -> Reach:
         left, _, top, _ = self._sides
         return Reach(self._span, self._stride, (top, left))
+
+    def channel_groups(self, input_shape: Shape) -> int:
+        return self.groups
+
+    def arithmetic(self, input_shape: Shape) -> Arithmetic:
+        window = window_settings(self._kernel, self._stride, self._sides, self._dilation)
+        own = {"outputs": self.out_channels, "groups": self.groups, "bias": int(self.bias)}
+        weights = "{channels_in}/{groups}*{kernel_height}*{kernel_width}"
+        return Arithmetic(
+            window | own,
+            channels="{outputs}",
+            height=windows_along("height", "top", "bottom"),
+            width=windows_along("width", "left", "right"),
+            parameters=f"{{outputs}}*({weights}+{{bias}})",
+            multiplications="{height}*{width}*({parameters}-{channels}*{bias})",
+        )
 
     def multiplications(self, input_shape: Shape) -> int:
         """Every weight once for each window; the zeros of the padding are multiplied, too."""

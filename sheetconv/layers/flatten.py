@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..formulas import CellFormulas, Shape, View
+from .arithmetic import Arithmetic
 from .base import Array, Cache, Example, Layer, Params, Tensor
 
 
@@ -34,6 +35,10 @@ class Flatten(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)
+
+    def arithmetic(self, input_shape: Shape) -> Arithmetic:
+        planes = "*{height_in}*{width_in}" if len(input_shape) == 3 else ""
+        return Arithmetic(channels="{channels_in}" + planes)
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         return x.reshape(len(x), -1), x.shape

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
+from .arithmetic import Arithmetic
 from .base import ROUNDOFF, SNAP, Array, Cache, Example, Layer, Params, Tensor, kaiming_uniform
 from .validation import flag, whole
 
@@ -109,6 +110,17 @@ class Linear(Layer):
 
     def reach(self, input_shape: Shape) -> None:
         return None
+
+    def channel_groups(self, input_shape: Shape) -> int:
+        return 1
+
+    def arithmetic(self, input_shape: Shape) -> Arithmetic:
+        return Arithmetic(
+            {"outputs": self.out_features, "bias": int(self.bias)},
+            channels="{outputs}",
+            parameters="{outputs}*({channels_in}+{bias})",
+            multiplications="{channels}*{channels_in}",
+        )
 
     def multiplications(self, input_shape: Shape) -> int:
         """Every weight once."""

@@ -11,6 +11,7 @@ import numpy as np
 from ..cells import MAX_FORMULA, Grid
 from ..errors import LayoutError, ShapeError
 from ..formulas import CellFormulas, Formula, Role, Shape, View
+from .arithmetic import Arithmetic
 from .base import ROUNDOFF, SNAP, Array, Cache, Layer, Params, Reach, Tensor
 from .validation import flag, shown, whole
 
@@ -196,6 +197,15 @@ class Normalization2d(Layer):
             weight, bias = (np.abs(self._across(params[name])) for name in ("weight", "bias"))
             bound = weight * bound + (2 * ROUNDOFF + SNAP) * (weight * reach + bias)
         return bounds | {"out": bound}
+
+    @property
+    def mixes_images(self) -> bool:
+        return self.shares_batch and not self.track_running_stats
+
+    def arithmetic(self, input_shape: Shape) -> Arithmetic:
+        learned = "2*{channels_in}" if self.affine else "0"
+        kept = "2*{channels_in}" if self.track_running_stats else "0"
+        return Arithmetic(parameters=learned, buffers=kept)
 
     def reach(self, input_shape: Shape) -> Reach | None:
         return Reach() if self.track_running_stats else None

@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import ShapeError
 from ..formulas import CellFormulas, Shape, View
+from .arithmetic import Arithmetic, window_settings, windows_along
 from .base import Array, Border, Layer, Reach
 from .validation import flag, pair, shown
 
@@ -119,6 +120,15 @@ class Pool2d(Layer):
     def steps(self) -> tuple[int, int]:
         return self._stride
 
+    def arithmetic(self, input_shape: Shape) -> Arithmetic:
+        ph, pw = self._padding
+        ceil = self.ceil_mode
+        return Arithmetic(
+            window_settings(self._kernel, self._stride, (pw, pw, ph, ph), self._dilation),
+            height=windows_along("height", "top", "bottom", ceil=ceil),
+            width=windows_along("width", "left", "right", ceil=ceil),
+        )
+
     def reach(self, input_shape: Shape) -> Reach:
         return Reach((self._span(0), self._span(1)), self._stride, self._padding)
 
@@ -146,6 +156,9 @@ class GlobalPool2d(Layer):
 
     def reach(self, input_shape: Shape) -> None:
         return None
+
+    def arithmetic(self, input_shape: Shape) -> Arithmetic:
+        return Arithmetic(height="1", width="1")
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         return input_nonnegative

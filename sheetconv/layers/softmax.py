@@ -117,6 +117,9 @@ class Softmax(Layer):
     def reach(self, input_shape: Shape) -> None:
         return None
 
+    def channel_groups(self, input_shape: Shape) -> int:
+        return 1
+
     def formulas(self, view: View) -> list[CellFormulas]:
         own = {name: placed.grids[0] for name, placed in view.own.items()}
         largest, total = view.absolute(own["largest"]), view.absolute(own["sum"])
