@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .cells import Grid, Range, column_name, parse_cell, parse_range
-from .drawing import WHITE_TO_RED, Columns
+from .drawing import Columns
 from .flow import FIRST_IMAGE, GAP, Flow, Page
 from .formulas import Placed
 from .frames import border_cells
@@ -18,8 +18,9 @@ from .layers.base import Border
 from .layout import BorderCells, ColourScale, Layout, SheetLooks, SheetText
 from .overlaps import grown
 from .pages import page_texts
+from .palette import WHITE_TO_RED
 
-_PLANE_WIDTH, _WEIGHT_WIDTH = 4.9, 5.6  # characters: -12.3 and -0.12
+_PLANE_WIDTH, _VECTOR_WIDTH = 4.5, 5.6  # characters: for -12.3 and -12.34 in small digits
 _BETWEEN = 3  # blank rows between the blocks of two images, the second's label among them
 
 
@@ -43,6 +44,7 @@ def finished(flow: Flow, reason: str) -> Layout:
         tuple(_scales(flow, heights)),
         tuple(_looks(flow, page, heights.get(page.name, 0)) for page in flow.pages),
         reason,
+        frozenset(flow.unformatted),
     )
 
 
@@ -138,7 +140,7 @@ def _looks(flow: Flow, page: Page, height: int) -> SheetLooks:
     columns, width = drawing.columns or (), drawing.default_width
     if drawing.default_width is None and drawing.columns is None:
         columns = tuple(
-            Columns(f"{column_name(first)}:{column_name(last)}", _WEIGHT_WIDTH)
+            Columns(f"{column_name(first)}:{column_name(last)}", _VECTOR_WIDTH)
             for first, last in _merged(page.wide)
         )
         width = _PLANE_WIDTH

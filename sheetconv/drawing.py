@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from .errors import LayoutError
 from .layers.validation import shown
+from .palette import DIGITS
 from .spelling import these
 
 FormulaStyle = Literal["sumproduct", "array"]
@@ -25,18 +26,6 @@ WORDS: dict[str, tuple[str, ...]] = {
     "formulas": get_args(FormulaStyle),
     "border": get_args(BorderStyle),
 }
-
-#: The colours of fast.ai's workbook: from nearly white for the least to red for the most.
-WHITE_TO_RED = ("#FCFCFF", "#F8696B")
-#: Below zero blue, zero white, above zero red.
-BLUE_WHITE_RED = ("#5A8AC6", "#FCFCFF", "#F8696B")
-#: The planes of an RGB image: each from white for none of its colour.
-TINTS = {
-    "red": ("#FFFFFF", "#E53935"),
-    "green": ("#FFFFFF", "#2E9E48"),
-    "blue": ("#FFFFFF", "#2F6FDE"),
-}
-GREY = "#D9D9D9"
 
 _COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 _ALIGNMENTS = ("left", "center", "right")
@@ -67,6 +56,8 @@ class Style:
         colour: of the font, `#RRGGBB`. Default: the program's own.
         fill: of the background, `#RRGGBB`. Default: none.
         align: `left`, `center` or `right`. Default: the program's own.
+        frame: colour of a thin line around the cell, `#RRGGBB`. Default: none.
+        size: of the font, in points. Default: the program's own, 11.
     """
 
     number_format: str = "General"
@@ -75,12 +66,16 @@ class Style:
     colour: str | None = None
     fill: str | None = None
     align: str | None = None
+    frame: str | None = None
+    size: float | None = None
 
     def __post_init__(self) -> None:
         _check(self, "number_format", isinstance(self.number_format, str), "a text")
         for name in ("bold", "italic"):
             _check(self, name, isinstance(getattr(self, name), bool), "true or false")
-        for name in ("colour", "fill"):
+        sized = self.size is None or _is_between(self.size, 1, 409)
+        _check(self, "size", sized, "a number of points from 1 to 409")
+        for name in ("colour", "fill", "frame"):
             value = getattr(self, name)
             fits = value is None or (isinstance(value, str) and bool(_COLOUR.fullmatch(value)))
             _check(self, name, fits, 'a colour such as "#F8696B"')
@@ -267,3 +262,11 @@ class Drawing:
         return bool(self.anchors or self.fills or self.merges) or any(
             item is not None for item in (self.texts, self.colour_scales, self.columns)
         )
+
+    @property
+    def digits(self) -> int | None:
+        """Points of the digits on planes; None for the program's own.
+
+        A drawing that pins cells has column widths and letters of its own, too.
+        """
+        return None if self.is_pinned else DIGITS

@@ -10,13 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from .cells import MAX_COLUMNS, Cell, Grid, Range, parse_cell
-from .drawing import (
-    BLUE_WHITE_RED,
-    TINTS,
-    WHITE_TO_RED,
-    Drawing,
-    Style,
-)
+from .drawing import Drawing, Style
 from .errors import LayoutError
 from .formulas import Role, Shape
 from .frames import frame_grids
@@ -31,16 +25,13 @@ from .layout import (
 )
 from .network import Sequential
 from .pages import page_names
+from .palette import ACTIVATIONS, FRAME, LABEL, PIXELS, SIGNED, TINTS
 from .spacing import TOP, Spacing
 from .spelling import suggestion
 
 GAP = 2  # blank columns between blocks
-_TITLE_LETTERS = 4.4  # bold ones that a column of a plane is wide
+_TITLE_LETTERS = 4.0  # bold ones that a column of a plane is wide
 FIRST_IMAGE = "image 1"  # the copies below have numbers of their own
-# One decimal where it fits a narrow column, none where it would not. Programs take off the
-# sign of a section whose condition holds for negative numbers alone: it is written out.
-_ACTIVATION_FORMAT = "[>=100]0;[<0]-0.0;0.0"
-_WEIGHT_FORMAT = "0.00"
 _LEARNED = (Role.PARAM, Role.BUFFER)
 
 
@@ -95,6 +86,8 @@ class Flow:
         self.tensors: dict[str, Tensor] = {}
         self.grids: dict[str, list[Grid]] = {}
         self.styles: dict[str, Style] = {}
+        #: Tensors whose number format follows from their numbers.
+        self.unformatted: set[str] = set()
         #: Full name of a tensor -> what the layer that reads it needs around its planes.
         self.moats: dict[str, Border] = {}
         #: Tensors that stand on the padding of others.
@@ -239,18 +232,37 @@ class Flow:
         return [(cell.row, cell.column) for cell in cells]
 
     def _text(
-        self, row: int, column: int, text: str, *, bold: bool = False, batched: bool = False
+        self,
+        row: int,
+        column: int,
+        text: str,
+        *,
+        bold: bool = False,
+        small: bool = False,
+        batched: bool = False,
     ) -> None:
-        style = Style(bold=bold) if bold else Style(colour="#7F7F7F")
+        style = (
+            Style(bold=bold)
+            if bold
+            else Style(colour=LABEL, size=self.drawing.digits if small else None)
+        )
         cell = Cell(self.page.name, row, column)
         self.page.texts.append((SheetText(cell, text, style), batched))
 
-    def _place(self, full: str, tensor: Tensor, grids: list[Grid], default_format: str) -> None:
+    def _place(self, full: str, tensor: Tensor, grids: list[Grid]) -> None:
         self.tensors[full], self.grids[full] = tensor, grids
-        number_format = tensor.number_format or default_format
-        if number_format == _WEIGHT_FORMAT:
+        if tensor.arrangement not in ("planes", "kernels", "dense"):
             self.page.wide += [(grid.column, grid.bounds.last_column) for grid in grids]
-        self.styles[full] = self._style(full, Style(number_format))
+        is_given = full in self.drawing.styles or full in self.drawing.number_formats
+        if tensor.number_format is None and not is_given:
+            self.unformatted.add(full)
+        framed = tensor.role in _LEARNED and tensor.arrangement in ("kernels", "scalars")
+        style = Style(
+            tensor.number_format or "General",
+            size=self.drawing.digits,
+            frame=FRAME if framed and not self.drawing.is_pinned else None,
+        )
+        self.styles[full] = self._style(full, style)
 
     def _style(self, full: str, default: Style) -> Style:
         """A tensor's looks: the drawing's, where it gives them."""
@@ -277,10 +289,11 @@ class Flow:
             rows = tuple(TOP + moat.top + c * pitch for c in range(count))
         anchors = self._anchor(full, [(row, column) for row in rows])
         grids = [Grid(self.page.name, row, col, height, width, *steps) for row, col in anchors]
-        learned = tensor.role in _LEARNED
-        self._place(full, tensor, grids, _WEIGHT_FORMAT if learned else _ACTIVATION_FORMAT)
+        self._place(full, tensor, grids)
         free = self._titled(title, tensor)
-        colours = BLUE_WHITE_RED if learned or full in self.signed else WHITE_TO_RED
+        colours: tuple[str, ...] = PIXELS if full == "input" else ACTIVATIONS
+        if tensor.role in _LEARNED or full in self.signed:
+            colours = SIGNED
         tints = list(TINTS.values()) if full == "input" and count == len(TINTS) else []
         for number, grid in enumerate(grids):
             tinted = tints[number] if tints and full not in self.signed else colours
@@ -301,18 +314,24 @@ class Flow:
         spread = self.spacing.spread(stage, tensor)
         downwards = self.spacing.kernels_down(stage, tensor)
         apart, across = (height - 1) * spread[0] + 2, (width - 1) * spread[1] + 2
+        is_rgb = stage.source == "input" and in_channels == len(TINTS) == self.input_shape[0]
+        colours = list(TINTS) if is_rgb else []
         chosen = []
         for o, top in enumerate(self.spacing.rows(stage, self.spacing.tensors(stage)[-1])):
-            self._text(top, self.column, f"{tensor.label} {o + 1}")
+            first = f", {colours[0]}" if colours else ""
+            self._text(top, self.column, f"{tensor.label} {o + 1}{first}")
             for c in range(in_channels):
                 right, below = divmod(c, downwards)
                 chosen.append((top + 1 + below * apart, self.column + right * across))
+                if c:
+                    words = colours[c] if colours else f"ch {c + 1}"
+                    self._text(chosen[-1][0] - 1, chosen[-1][1], words, small=True)
         grids = [
             Grid(self.page.name, row, column, height, width, *spread)
             for row, column in self._anchor(full, chosen)
         ]
-        self._place(full, tensor, grids, _WEIGHT_FORMAT)
-        self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
+        self._place(full, tensor, grids)
+        self._colour([grid.bounds for grid in grids], SIGNED, False)
         self.column = max(grid.bounds.last_column for grid in grids) + 1 + GAP
 
     def _scalars(self, full: str, tensor: Tensor, stage: Stage) -> None:
@@ -360,7 +379,7 @@ class Flow:
     def _cells(self, full: str, tensor: Tensor, chosen: list[tuple[int, int]]) -> None:
         anchors = self._anchor(full, chosen)
         grids = [Grid(self.page.name, row, column, 1, 1) for row, column in anchors]
-        self._place(full, tensor, grids, _WEIGHT_FORMAT)
+        self._place(full, tensor, grids)
 
     def _border(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """On the padding around the input's planes, wherever these stand."""
@@ -373,8 +392,13 @@ class Flow:
         grids = [cells for plane in self.grids[stage.source] for cells in frame_grids(plane, moat)]
         self.framing.add(full)
         self.tensors[full], self.grids[full] = tensor, grids
-        like_planes = replace(border_style(), number_format=self.styles[stage.source].number_format)
+        source = self.styles[stage.source]
+        like_planes = replace(
+            border_style(self.drawing), number_format=source.number_format, size=source.size
+        )
         self.styles[full] = self._style(full, like_planes)
+        if stage.source in self.unformatted and full not in self.drawing.number_formats:
+            self.unformatted.add(full)
 
     def _dense(self, full: str, tensor: Tensor, stage: Stage) -> None:
         """For each output a copy of the input's arrangement, one beside the other.
@@ -402,10 +426,10 @@ class Flow:
                 self._anchor(full, chosen), source * outputs, strict=True
             )
         ]
-        self._place(full, tensor, grids, _WEIGHT_FORMAT)
+        self._place(full, tensor, grids)
         free = self._titled(f"{self._own_title(stage)} weights", tensor)
         if outputs > 1:
             for k in range(outputs):
                 self._text(2 + k // across * tall, self.column + k % across * apart, str(k))
-        self._colour([grid.bounds for grid in grids], BLUE_WHITE_RED, False)
+        self._colour([grid.bounds for grid in grids], SIGNED, False)
         self.column = max(max(grid.bounds.last_column for grid in grids) + 1 + GAP, free)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from .cells import MAX_COLUMNS, MAX_FORMULA, Cell, Range, column_index
-from .drawing import GREY, Columns, Drawing, Style
+from .drawing import Columns, Drawing, Style
 from .errors import LayoutError
 from .formulas import CellFormulas, Moving, Placed, Shape, View, formula_text
 from .layers.base import Elementwise, Tensor
 from .network import Sequential
+from .palette import GREY, GREY_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,14 @@ class SheetLooks:
         texts: titles, shapes, labels and links.
         columns: the widths of its columns.
         default_width: width of the columns not named, in characters; None for the program's.
+        head: rows above the titles that are for something else.
     """
 
     name: str
     texts: tuple[SheetText, ...]
     columns: tuple[Columns, ...]
     default_width: float | None
+    head: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Layout:
         colour_scales: the rules.
         sheets: its worksheets, in order.
         reason: why it has one worksheet, or one a layer, in a few words.
+        unformatted: tensors whose number format follows from their numbers, by full name.
     """
 
     drawing: Drawing
@@ -128,6 +132,7 @@ class Layout:
     colour_scales: tuple[ColourScale, ...] = ()
     sheets: tuple[SheetLooks, ...] = ()
     reason: str = ""
+    unformatted: frozenset[str] = frozenset()
 
     @property
     def worksheets(self) -> tuple[str, ...]:
@@ -290,9 +295,9 @@ def column_span(columns: Columns) -> tuple[int, int]:
     return span
 
 
-def border_style() -> Style:
+def border_style(drawing: Drawing) -> Style:
     """The looks of drawn padding."""
-    return Style("0", fill=GREY, colour="#A6A6A6")
+    return Style("0", fill=GREY, colour=GREY_DIGITS, size=drawing.digits)
 
 
 def cell_count(layout: Layout) -> int:

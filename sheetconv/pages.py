@@ -8,8 +8,9 @@ from .cells import MAX_SHEET_NAME, Cell, text_length
 from .drawing import Style
 from .errors import LayoutError
 from .layout import SheetText
+from .palette import LINK
 
-_LINK = Style(colour="#0563C1")
+_LINK = Style(colour=LINK)
 _HEADING = Style(bold=True)
 
 

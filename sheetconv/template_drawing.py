@@ -104,11 +104,15 @@ def _style(table: Table, besides: set[str] | None = None) -> Style:
             values[field.name] = table.get(field.name, bool, "true or false", False)
         elif field.name == "number_format" and field.name in table.content:
             values[field.name] = _number_format(table, field.name)
+        elif field.name == "size":
+            values[field.name] = table.get(field.name, float, "a number of points")
+            if values[field.name] is not None and not 1 <= values[field.name] <= 409:
+                raise table.error("size", values[field.name], "a number of points from 1 to 409")
         elif field.name in table.content:
             values[field.name] = table.need(field.name, str, "a text")
         else:
             table.asked.append(field.name)
-    for key in ("colour", "fill"):
+    for key in ("colour", "fill", "frame"):
         if key in values and not _is_colour(values[key]):
             raise table.error(key, values[key], 'a colour such as "#F8696B"')
     if "align" in values:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..drawing import BLUE_WHITE_RED
+from ..palette import SIGNED
 
 Colour = tuple[int, int, int]
 
@@ -15,16 +15,17 @@ PAPER: Colour = (255, 255, 255)
 
 
 def extent(numbers: NDArray[np.float64]) -> tuple[float, float]:
-    """The least and the greatest of some numbers."""
+    """The numbers that have the full blue and the full red: as far from zero on both sides."""
     known = numbers[np.isfinite(numbers)]
-    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    farthest = float(np.abs(known).max(initial=0.0))
+    return -farthest, farthest
 
 
 def colour_of(value: float, extent: tuple[float, float]) -> Colour:
     """Zero white, more red, less blue, as the workbook's colour scales have it."""
     if math.isnan(value):
         return PAPER
-    blue, white, red = (rgb(text) for text in BLUE_WHITE_RED)
+    blue, white, red = (rgb(text) for text in SIGNED)
     if value < 0:
         return mixed(white, blue, value / extent[0])
     return mixed(white, red, value / extent[1] if extent[1] > 0 else 0.0)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..drawing import GREY
 from ..errors import TraceError
+from ..palette import GREY
 from .asking import shown
 from .book import Positions
 from .colours import PAPER, colour_of, extent, mixed, rgb, short

@@ -176,7 +176,7 @@ def _values(item: Reads) -> str:
     numbers = item.numbers
     others = f"{item.others:,} without a number" if item.others else ""
     if not numbers.size:
-        return others and "blank" if item.count == item.others else others
+        return others and "no numbers" if item.count == item.others else others
     if numbers.size <= MOST_NUMBERS and not others:
         width = item.areas[0].width if len(item.areas) == 1 else 1
         width = numbers.size if width == 1 else width
