@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .checking import check
     from .drawing import Drawing
     from .errors import SheetconvError
+    from .guides import Guides
     from .images import load_image
     from .interchange.onnx_reading import from_onnx
     from .interchange.torch_modules import from_torch
@@ -48,6 +49,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "Dropout",
     "Flatten",
     "GELU",
+    "Guides",
     "InstanceNorm2d",
     "LeakyReLU",
     "Linear",
@@ -90,6 +92,7 @@ _MODULES = {
     "Drawing": "drawing",
     "Dropout": "layers.dropout",
     "Flatten": "layers.flatten",
+    "Guides": "guides",
     "Linear": "layers.linear",
     "MaxPool2d": "layers.max_pool2d",
     "Pixels": "pixels",

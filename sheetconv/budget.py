@@ -10,20 +10,21 @@ differ.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .arranging import lay_out
 from .batches import as_batch
-from .drawing import Drawing
 from .errors import LayoutError
 from .evaluate import evaluate, known_tensors
 from .formulas import CellFormulas, can_share, formula_text
+from .guides import Guide, plan, with_head
+from .guides.contents import GuideContent, contents
 from .layers.base import Array
-from .layout import count_cells, stage_formulas
-from .network import Sequential
+from .layout import Layout, count_cells, stage_formulas
+from .network_sheet import NetworkSheet
 from .summary import summarize
 
 # Bytes of a compressed .xlsx file.
@@ -34,6 +35,11 @@ _BYTES_PER_NUMBER = 3.9  # for the cell around it
 _BYTES_PER_SHARED = 3.9
 _BYTES_PER_FORMULA = 4.9  # written out, and for each of its characters
 _BYTES_PER_CHARACTER = 0.19
+_BYTES_OF_COVER = 1_500.0
+_BYTES_PER_GUIDE = 2_200.0
+_BYTES_PER_GUIDE_FORMULA = 8.0
+_BYTES_PER_HIGHLIGHT = 90.0
+_BYTES_PER_PICTURE_CELL = 2.0  # many are zeros
 # How many numbers of a tensor are compressed.
 _SAMPLE = 10_000
 #: Seconds by engine: for each formula cell, number cell, range in a formula, multiplication.
@@ -55,6 +61,7 @@ class NetworkBudget:
         worksheets: how many it takes: one, or one for the input and each layer.
         reason: why so many, in a few words.
         rows, columns: of the largest worksheet, up to the last cell of a tensor.
+        guide_cells: formula cells of what explains it; they are none of `formula_cells`.
         bytes: what it adds to the file, estimated.
         seconds: engine -> seconds of one recalculation, estimated.
     """
@@ -67,6 +74,7 @@ class NetworkBudget:
     reason: str = ""
     rows: int = 0
     columns: int = 0
+    guide_cells: int = 0
     bytes: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -101,6 +109,11 @@ class Budget:
         return sum(item.formula_cells for item in self.networks)
 
     @property
+    def guide_cells(self) -> int:
+        """Formula cells of what explains the networks, exactly."""
+        return sum(item.guide_cells for item in self.networks)
+
+    @property
     def number_cells(self) -> int:
         """Cells that hold an input, a parameter, a buffer or a setting, exactly."""
         return sum(item.number_cells for item in self.networks)
@@ -124,6 +137,8 @@ class Budget:
         """The budget for the terminal."""
         cells = f"{self.formula_cells:,} formula cells and {self.number_cells:,} number cells"
         out = [f"Workbook: {cells}"]
+        if self.guide_cells:
+            out.append(f"  and {self.guide_cells:,} formula cells that explain it (--plain: none)")
         if self.fits:
             seconds = ", ".join(f"{_about(s)} s in {name}" for name, s in self.seconds.items())
             out.append(f"  file size about {_about(self.file_size)} bytes")
@@ -132,28 +147,28 @@ class Budget:
         return out
 
 
-def budget(items: Iterable[tuple[Sequential, Array, Drawing]]) -> Budget:
+def budget(items: Iterable[NetworkSheet]) -> Budget:
     """What a workbook of some networks will cost.
 
     Args:
-        items: for each network its layers, its image or images, in any shape that `build`
-            takes, and how it is drawn.
+        items: the networks, as `build_workbook` takes them.
 
     Raises:
         ShapeError: the layers do not fit each other or the input.
         LayoutError: a network has nothing to draw.
 
     Example:
-        >>> from sheetconv import Conv2d, Drawing, Sequential
-        >>> found = budget([(Sequential(Conv2d(1, 2, 3)), np.eye(8)[np.newaxis], Drawing())])
+        >>> from sheetconv import Conv2d, Sequential
+        >>> found = budget([NetworkSheet(Sequential(Conv2d(1, 2, 3)), np.eye(8))])
         >>> found.formula_cells, found.number_cells, found.fits
         (72, 84, True)
     """
-    return Budget(tuple(_of_network(*item) for item in items))
+    return Budget(tuple(map(_of_network, items)))
 
 
-def _of_network(network: Sequential, image: Array, drawing: Drawing) -> NetworkBudget:
-    images = as_batch(network, image)
+def _of_network(item: NetworkSheet) -> NetworkBudget:
+    network, drawing = item.network, item.drawing
+    images = as_batch(network, item.image)
     batch, shape = len(images), images.shape[1:]
     formulas, numbers = count_cells(network, shape, drawing, batch)
     try:
@@ -168,7 +183,14 @@ def _of_network(network: Sequential, image: Array, drawing: Drawing) -> NetworkB
     tensors = known_tensors(network, layout, images, 0)
     with np.errstate(over="ignore", invalid="ignore"):
         tensors |= evaluate(network, layout, tensors)
-    size = _BYTES_PER_SHEET * len(layout.worksheets) + _BYTES_PER_NUMBER * numbers
+    guides = _guides(item, layout, tensors)
+    feeding = [own for guide in guides for items in guide.feeds().values() for own in items]
+    fed = sum(own.grid.size for own in feeding)
+    formulas, numbers = formulas + fed, numbers - fed
+    guided = contents(guides, tensors)
+    explaining = sum(own.formulas for own in guided.values())
+    size = _bytes_of_guides(guides, guided) + _BYTES_PER_SHARED * fed
+    size += _BYTES_PER_SHEET * len(layout.worksheets) + _BYTES_PER_NUMBER * numbers
     size += _BYTES_PER_DIGITS * sum(digits_size(tensors[name]) for name in layout.placed)
     size += sum(_spelled(item) for item in cells)
     ranges = sum(item.grid.size * _longest(item).count(":") for item in cells)
@@ -183,12 +205,33 @@ def _of_network(network: Sequential, image: Array, drawing: Drawing) -> NetworkB
         layout.reason,
         max(area.last_row for area in bounds) + 1,
         max(area.last_column for area in bounds) + 1,
+        explaining,
         size,
         {
             name: float(np.dot(each, (formulas, numbers, ranges, products)))
             for name, each in _SECONDS.items()
         },
     )
+
+
+def _guides(item: NetworkSheet, layout: Layout, tensors: Mapping[str, Array]) -> list[Guide]:
+    """What explains a network; see `PreparedSheet`."""
+    if item.guides is None or not item.has_guides:
+        return []
+    return plan(item.network, with_head(layout), tensors, item.guides, taken=layout.worksheets)[0]
+
+
+def _bytes_of_guides(guides: list[Guide], guided: Mapping[str, GuideContent]) -> float:
+    if not guides:
+        return 0.0
+    planes = [values.reshape(-1) for own in guided.values() for _, values, _ in own.planes]
+    numbers = np.concatenate([np.zeros(0), *planes])
+    size = _BYTES_OF_COVER + _BYTES_PER_GUIDE * sum(bool(guide.sheet) for guide in guides)
+    for own in guided.values():
+        size += _BYTES_PER_GUIDE_FORMULA * own.formulas
+        size += _BYTES_PER_HIGHLIGHT * len(own.highlights)
+    size += _BYTES_PER_PICTURE_CELL * numbers.size
+    return size + _BYTES_PER_DIGITS * (digits_size(numbers) if numbers.size else 0.0)
 
 
 def _longest(item: CellFormulas) -> str:

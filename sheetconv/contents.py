@@ -164,10 +164,10 @@ class WorkbookContents:
     Attributes:
         path: the file.
         networks: name of the (first) worksheet -> network.
-        tables: name -> frame, for every worksheet that is no network's, hidden ones
-            included. The first row names the columns where it has a text in each, no two the
-            same; else they are A, B, C. Rows have their numbers in the worksheet; blank rows
-            and columns are left out. Blanks and errors are NaN; dates are Excel's numbers.
+        tables: name -> frame, for every worksheet that is no network's and explains none,
+            hidden ones included. The first row names the columns where it has a text in each, no
+            two the same; else they are A, B, C. Rows have their numbers in the worksheet; blank
+            rows and columns are left out. Blanks and errors are NaN; dates are Excel's numbers.
         notes: what is odd about the file, in sentences: formulas without a value.
 
     Example:

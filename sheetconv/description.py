@@ -11,7 +11,8 @@ column A from A2, in pieces that each fit in a cell.
        "input_shape": [1, 28, 28], "batch": 1,
        "layers": [{"name": "conv1", "type": "Conv2d", "in_channels": 1, ...}, ...],
        "tensors": {"conv1.out": {"shape": [1, 2, 26, 26], "role": "output",
-                                 "grids": [["AH3", 26, 26, 1, 1], ["AH32", 26, 26, 1, 1]]}}}]}
+                                 "grids": [["AH3", 26, 26, 1, 1], ["AH32", 26, 26, 1, 1]]}},
+       "guides": [{"kind": "matrix", "sheet": "matrix", "layer": "conv1"}, ...]}]}
 
 A grid is its first cell, with the worksheet's name where it is another than the network's;
 height and width in units; and rows and columns from one unit to the next.
@@ -30,6 +31,7 @@ from .drawing import WORDS, Drawing
 from .errors import CheckError, LayoutError, SheetconvError
 from .formulas import Placed, Role, Shape
 from .frames import frame_grids
+from .guides import Guide, from_config, to_config
 from .layers import Layer, layer_from_config
 from .layers.base import Arrangement, Border, Tensor
 from .layers.validation import LARGEST
@@ -51,10 +53,18 @@ class Described:
     """One network of a workbook: its layers, and where its tensors stand.
 
     The network's parameters are not part of the description: they stand in the cells.
+
+    Attributes:
+        network: the layers.
+        layout: where their tensors stand.
+        guides: what else stands around them.
+        gone: worksheets of guides that the workbook has no longer.
     """
 
     network: Sequential
     layout: Layout
+    guides: tuple[Guide, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def worksheet(self) -> str:
@@ -62,18 +72,23 @@ class Described:
         return self.layout.drawing.worksheet
 
 
-def to_rows(networks: Iterable[tuple[Sequential, Layout]], version: str) -> list[str]:
+def to_rows(
+    networks: Iterable[tuple[Sequential, Layout, Sequence[Guide]]], version: str
+) -> list[str]:
     """The texts of column A of the hidden worksheet, from A1 downwards."""
     content = {
         "format": FORMAT,
         "sheetconv": version,
-        "networks": [_network_to_json(network, layout) for network, layout in networks],
+        "networks": [_network_to_json(*item) for item in networks],
     }
     text = json.dumps(content, separators=(",", ":"))
     return [HEADING, *(text[i : i + _PIECE] for i in range(0, len(text), _PIECE))]
 
 
-def _network_to_json(network: Sequential, layout: Layout) -> dict[str, Any]:
+def _network_to_json(
+    network: Sequential, layout: Layout, guides: Sequence[Guide]
+) -> dict[str, Any]:
+    explained = {"guides": to_config(guides)} if guides else {}
     return {
         "worksheet": layout.drawing.worksheet,
         "formulas": layout.drawing.formulas,
@@ -98,6 +113,7 @@ def _network_to_json(network: Sequential, layout: Layout) -> dict[str, Any]:
             }
             for name, placed in layout.placed.items()
         },
+        **explained,
     }
 
 
@@ -164,7 +180,7 @@ def _network_from_json(item: dict[str, Any]) -> Described:
     stages = stages_of(network, input_shape, drawing.fuse)
     layout = Layout(drawing, input_shape, batch, stages, placed, {})
     _check_placed(network, layout)
-    return Described(network, layout)
+    return Described(network, layout, tuple(from_config(network, layout, item.get("guides", ()))))
 
 
 def _counts(values: Iterable[Any]) -> tuple[int, ...]:

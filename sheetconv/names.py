@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .cells import Range, quote_sheet
+from .guides import Guide
 from .layout import Layout
 
 
@@ -38,15 +41,26 @@ def defined_names(layout: Layout) -> dict[str, Range]:
     return names
 
 
-def name_entries(layouts: list[Layout]) -> list[tuple[str, str]]:
+def name_entries(networks: Sequence[tuple[Layout, Sequence[Guide]]]) -> list[tuple[str, str]]:
     """The names of a workbook as XlsxWriter takes them: name and reference.
 
-    Those of several networks would meet: each is then known on its own worksheet only.
+    Those of several networks would meet: each is then known on its own worksheet only, and
+    those that guides use on each of the network's worksheets.
     """
     entries = []
-    for layout in layouts:
-        for name, area in defined_names(layout).items():
+    for layout, guides in networks:
+        scoped: list[tuple[str, Range, tuple[str, ...]]] = []
+        scoped += [(name, area, (area.sheet,)) for name, area in defined_names(layout).items()]
+        scoped += [
+            (name, area, layout.worksheets)
+            for guide in guides
+            for name, area in guide.names().items()
+        ]
+        for name, area, sheets in scoped:
+            reference = f"={quote_sheet(area.sheet)}!{area.absolute}"
+            if len(networks) == 1:
+                entries.append((name, reference))
+                continue
             # XlsxWriter takes off the quotes of the scope, and no doubled ones within.
-            scope = f"'{area.sheet}'!" if len(layouts) > 1 else ""
-            entries.append((f"{scope}{name}", f"={quote_sheet(area.sheet)}!{area.absolute}"))
+            entries += [(f"'{sheet}'!{name}", reference) for sheet in sheets]
     return entries

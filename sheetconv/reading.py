@@ -19,6 +19,7 @@ from .calculators import Engine, OpenBook, find_engine
 from .contents import NetworkContents, WorkbookContents
 from .description import Described
 from .errors import ShapeError, WorkbookError
+from .guides import guide_sheets
 from .layers import Layer
 from .moved_cells import QUESTION, look_moved
 from .network import Sequential
@@ -73,6 +74,7 @@ def read(
     found = find_engine(engine) if isinstance(engine, str) else engine
     books = [(item, read_tensors(path, item)) for item in read_descriptions(path)]
     taken = {description.SHEET, *(name for item, _ in books for name in item.layout.worksheets)}
+    taken |= {name for item, _ in books for name in guide_sheets(item.guides)}
     tables = [read_table(path, sheet) for sheet in sheet_parts(path) if sheet not in taken]
     if found is not None:
         with found.open(path, timeout=timeout) as book:

@@ -8,7 +8,7 @@ overridden methods are private to it: its version is pinned, and a test notices 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -20,6 +20,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from .cells import Grid, column_name, quote_sheet
 from .formulas import CellFormulas, Moving, formula_text
+from .values import Value
 
 # A private-use character stands for the row number in a row's text until the row is
 # known; those that follow it stand for the rows of references.
@@ -146,7 +147,36 @@ class TextBand:
         return lambda i: f'{filled} t="s"><v>{self.index}</v></c>'
 
 
-Band = NumberBand | FormulaBand | BlankBand | TextBand
+@dataclass(frozen=True, slots=True)
+class ValueBand:
+    """One cell with a number, or a formula and the number or text that it shows.
+
+    Attributes:
+        grid: where.
+        formula: without the equals sign; empty for a constant number.
+        value: None for a formula of which nothing is known.
+        style: index of the cell format.
+    """
+
+    grid: Grid
+    formula: str
+    value: Value
+    style: int
+
+    def row_texts(self) -> Callable[[int], str]:
+        (head,) = _cell_heads(self.grid, self.style)
+        filled = head.replace(_OWN_ROW, str(self.grid.row + 1))
+        formula = f"<f>{escape(self.formula)}</f>" if self.formula else ""
+        if isinstance(self.value, float):
+            text = f"{filled}>{formula}<v>{self.value!r}</v></c>"
+        elif isinstance(self.value, str):
+            text = f'{filled} t="str">{formula}<v>{escape(self.value)}</v></c>'
+        else:
+            text = f"{filled}>{formula}</c>"
+        return lambda i: text
+
+
+Band = NumberBand | FormulaBand | BlankBand | TextBand | ValueBand
 
 
 @dataclass(slots=True)
@@ -169,6 +199,7 @@ class SheetContent:
     columns: list[ColumnWidth] = field(default_factory=list)
     default_width: float | None = None
     row_height: float | None = None
+    heights: Mapping[int, float] = field(default_factory=dict)
     progress: Callable[[int], object] | None = None
 
 
@@ -221,7 +252,9 @@ class CellWorksheet(Worksheet):  # type: ignore[misc]
         write = self.fh.write
         write("<sheetData>")
         for row, texts, cells in _rows(self.content.bands):
-            write(f'<row r="{row + 1}">{texts}</row>')
+            height = self.content.heights.get(row)
+            looks = f' ht="{height}" customHeight="1"' if height is not None else ""
+            write(f'<row r="{row + 1}"{looks}>{texts}</row>')
             if self.content.progress is not None:
                 self.content.progress(cells)
         write("</sheetData>")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -101,7 +101,21 @@ def read_descriptions(path: Path) -> list[Described]:
                 f"{', '.join(name for name in sheets if name != description.SHEET)}; give it its "
                 "old name again"
             )
-    return described
+    return [_without_gone_guides(item, sheets) for item in described]
+
+
+def _without_gone_guides(item: Described, sheets: Collection[str]) -> Described:
+    """A network without the guides whose worksheets somebody deleted or gave another name.
+
+    Where one of these feeds the network, the others speak of it, and all are left out.
+    """
+    gone = [guide for guide in item.guides if guide.sheet and guide.sheet not in sheets]
+    if not gone:
+        return item
+    left = [guide for guide in item.guides if guide not in gone]
+    if any(guide.feeds() for guide in gone):
+        left = []
+    return replace(item, guides=tuple(left), gone=tuple(guide.sheet for guide in gone))
 
 
 def read_tensors(path: Path, described: Described) -> dict[str, TensorCells]:
@@ -222,6 +236,9 @@ def _formulas_by_grid(described: Described) -> dict[str, list[CellFormulas]]:
     for stage in layout.stages:
         for item in stage_formulas(described.network, stage, layout.placed, layout.drawing):
             found.setdefault(f"{stage.name}.{item.tensor}", []).append(item)
+    for guide in described.guides:
+        for name, fed in guide.feeds().items():
+            found.setdefault(name, []).extend(fed)
     for items in found.values():
         items.sort(key=_START)
     return found
@@ -294,7 +311,12 @@ def _is_changed(span: _Span, index: int, cell: SheetCell) -> bool:
     if cell.shared is not None and not can_share(item):
         return False
     text = formula_text(item.formula, *divmod(index - item.start, item.grid.width))
-    return cell.formula != text and _normal(cell.formula) != _normal(text)
+    return not same_formula(cell.formula, text)
+
+
+def same_formula(a: str, b: str) -> bool:
+    """Whether two formulas are one, spaces and capital letters aside."""
+    return a == b or _normal(a) == _normal(b)
 
 
 def _normal(formula: str) -> str:

@@ -24,12 +24,17 @@ from .cells import MAX_SHEET_NAME, check_text
 from .drawing import Drawing
 from .errors import LayoutError, ShapeError, WorkbookError
 from .files import check_target, written_whole
+from .guide_sheets import write_page
+from .guides import Guides, free_name
+from .guides.contents import GuideContent
+from .guides.cover import Covered, cover_cells, cover_page
 from .layers.validation import shown, whole
 from .layout import Layout, cell_count
 from .names import name_entries
 from .network import Sequential
+from .network_sheet import NetworkSheet
 from .version import __version__
-from .worksheet import Looks, NetworkSheet, PreparedSheet, write_sheets
+from .worksheet import Looks, PreparedSheet, write_guides, write_sheets
 
 # A progress bar is not worth loading for what is written within a second.
 _CELLS_WORTH_A_BAR = 100_000
@@ -43,6 +48,8 @@ class BuiltWorkbook:
         path: the file.
         layouts: one for each network, in order.
         formula_cells: cells that hold a formula.
+        guide_cells: how many of them explain the networks.
+        worksheets: the names of those that are not hidden, in order.
         number_cells: cells that hold an input, a parameter, a buffer or a setting.
         file_size: in bytes.
     """
@@ -52,6 +59,8 @@ class BuiltWorkbook:
     formula_cells: int
     number_cells: int
     file_size: int
+    guide_cells: int = 0
+    worksheets: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         cells = f"{self.formula_cells:,} formula cells"
@@ -64,6 +73,7 @@ def build(
     *,
     image: Any,
     drawing: Drawing | None = None,
+    guides: Guides | bool = False,
     force: bool = False,
     seed: int = 0,
 ) -> BuiltWorkbook:
@@ -75,6 +85,8 @@ def build(
         image: (height, width) for one channel, (channels, height, width), (features,), or
             several: (images, channels, height, width) or (images, features).
         drawing: how to draw it. Default: `Drawing()`.
+        guides: what explains it: a cover, sizes, receptive fields, pictures to choose from;
+            True for `Guides()`. Default False: the network alone.
         force: replace an existing file. Default False.
         seed: of the random numbers that dropout's RAND() cells show until a spreadsheet
             calculates them anew. Default 0.
@@ -93,7 +105,8 @@ def build(
         >>> built.formula_cells                       # 2*6*6 + 2*3*3 + 2
         92
     """
-    sheet = NetworkSheet(network, image, Drawing() if drawing is None else drawing)
+    wanted = (Guides() if guides else None) if isinstance(guides, bool) else guides
+    sheet = NetworkSheet(network, image, Drawing() if drawing is None else drawing, wanted)
     return build_workbook([sheet], path, force=force, seed=seed)
 
 
@@ -102,6 +115,7 @@ def build_workbook(
     path: str | Path,
     *,
     title: str = "",
+    about: str = "",
     force: bool = False,
     seed: int = 0,
 ) -> BuiltWorkbook:
@@ -111,6 +125,7 @@ def build_workbook(
         sheets: the networks, in the order of their worksheets.
         path: the .xlsx file to write.
         title: the document's title. Default: none.
+        about: one sentence for the cover, where there is one. Default: none.
         force: replace an existing file. Default False.
         seed: as for `build`.
 
@@ -122,6 +137,8 @@ def build_workbook(
     for sheet in sheets:
         if not isinstance(sheet.network, Sequential):
             raise ShapeError(f"build: network is {shown(sheet.network)}: expected a Sequential")
+        if not isinstance(sheet.guides, Guides | None):
+            raise LayoutError(f"build: guides is {shown(sheet.guides)}: expected Guides")
         if not isinstance(sheet.drawing, Drawing):
             raise LayoutError(f"build: drawing is {shown(sheet.drawing)}: expected a Drawing")
     target = Path(path)
@@ -133,7 +150,9 @@ def build_workbook(
     if not sheets:
         raise LayoutError("a workbook without a network: give at least one NetworkSheet")
     prepared = [PreparedSheet(sheet, seed) for sheet in sheets]
-    _check_names([looks.name for item in prepared for looks in item.layout.sheets])
+    taken = [looks.name for item in prepared for looks in item.layout.sheets]
+    _check_names(taken)
+    cover = _add_guides(prepared, taken, title)
     with written_whole(target, force=force) as temporary, ExitStack() as stack:
         # XlsxWriter's own temporary files go away with this folder, however the build ends.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sheetconv-"))
@@ -149,14 +168,19 @@ def build_workbook(
         total = sum(cell_count(item.layout) for item in prepared)
         progress = _progress(stack, total)
         looks = Looks(book)
+        if cover:
+            cells = cover_cells(cover, title or target.stem, about, _covered(prepared))
+            write_page(book, cover_page(cover), GuideContent(list(cells)), looks)
         for item in prepared:
             write_sheets(book, item, looks, progress)
-        for name, reference in name_entries([item.layout for item in prepared]):
+        for item in prepared:
+            write_guides(book, item, looks)
+        for name, reference in name_entries([(item.layout, item.guides) for item in prepared]):
             book.define_name(name, reference)
         hidden = book.add_worksheet(description.SHEET)
         hidden.very_hidden()
         rows = description.to_rows(
-            [(item.sheet.network, item.layout) for item in prepared], __version__
+            [(item.sheet.network, item.layout, item.guides) for item in prepared], __version__
         )
         for number, text in enumerate(rows):
             hidden.write_string(number, 0, text)
@@ -169,13 +193,36 @@ def build_workbook(
                 if written.fh is not None:
                     written.fh.close()
         temporary.write_bytes(archive.getbuffer())
+    explaining = sum(own.formulas for item in prepared for own in item.guided.values())
+    guides = [guide.sheet for item in prepared for guide in item.guides if guide.sheet]
     return BuiltWorkbook(
         target,
         tuple(item.layout for item in prepared),
-        sum(item.count(formulas=True) for item in prepared),
+        sum(item.count(formulas=True) for item in prepared) + explaining,
         sum(item.count(formulas=False) for item in prepared),
         target.stat().st_size,
+        explaining,
+        tuple(dict.fromkeys([*([cover] if cover else []), *taken, *guides])),
     )
+
+
+def _add_guides(prepared: Sequence[PreparedSheet], taken: list[str], title: str) -> str:
+    """Choose the guides of every network; the name of the cover's worksheet, if there is one."""
+    guided = [item for item in prepared if item.has_guides]
+    if not guided:
+        return ""
+    used = {name.lower() for name in (*taken, description.SHEET)}
+    cover = free_name("start", used)
+    for item in guided:
+        home = item.layout.drawing.worksheet
+        alone = len(prepared) == 1
+        item.add_guides(used, (title if alone else "") or home, cover, "" if alone else home)
+        used |= {guide.sheet.lower() for guide in item.guides}
+    return cover
+
+
+def _covered(prepared: Sequence[PreparedSheet]) -> list[Covered]:
+    return [Covered(item.sheet.network, item.layout, item.guides) for item in prepared]
 
 
 def _check_names(names: list[str]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
@@ -12,21 +12,24 @@ import numpy as np
 from .arranging import lay_out
 from .batches import as_batch
 from .cells import Grid, Range, check_text, parse_cell, parse_range
-from .drawing import Drawing, Style
+from .colour_scales import add_colour_scale
+from .drawing import Style
 from .errors import LayoutError, ShapeError
 from .evaluate import evaluate, known_tensors
-from .formulas import can_share
+from .formulas import CellFormulas, Role, can_share
+from .guide_sheets import add_rules, bands_of, quiet, write_page
+from .guides import TITLE_HEIGHT, TITLE_ROW, Guide, plan, with_head
+from .guides.contents import GuideContent, contents
 from .layers.base import Array
 from .layout import (
-    ColourScale,
     Layout,
     SheetLooks,
     border_style,
     column_span,
     stage_formulas,
 )
-from .network import Sequential
-from .number_formats import check_number_format
+from .network_sheet import NetworkSheet
+from .number_formats import check_number_format, fitting_format
 from .sheet_writer import (
     Band,
     BlankBand,
@@ -38,21 +41,15 @@ from .sheet_writer import (
     TextBand,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class NetworkSheet:
-    """One network to be drawn on worksheets of its own.
-
-    Attributes:
-        network: the layers and their parameters.
-        image: (height, width) for one channel, (channels, height, width), (features,), or
-            several: (images, channels, height, width) or (images, features).
-        drawing: how. Default: `Drawing()`.
-    """
-
-    network: Sequential
-    image: Array
-    drawing: Drawing = field(default_factory=Drawing)
+#: Fields of a style by XlsxWriter's other names.
+_PROPERTIES = {
+    "colour": "font_color",
+    "fill": "bg_color",
+    "number_format": "num_format",
+    "frame": "border_color",
+    "size": "font_size",
+}
+_THIN = 1
 
 
 class PreparedSheet:
@@ -60,10 +57,15 @@ class PreparedSheet:
 
     def __init__(self, sheet: NetworkSheet, seed: int) -> None:
         self.sheet = sheet
+        #: What explains the network, and what it puts on which worksheet; see `add_guides`.
+        self.guides: list[Guide] = []
+        self.guided: dict[str, GuideContent] = {}
         image = as_batch(sheet.network, sheet.image)
         batch, shape = len(image), image.shape[1:]
         signed = bool((image < 0).any())
         self.layout = lay_out(sheet.network, shape, sheet.drawing, batch=batch, signed_input=signed)
+        if self.has_guides:
+            self.layout = with_head(self.layout)
         tensors = known_tensors(sheet.network, self.layout, image, seed)
         self._check(tensors)
         try:
@@ -75,6 +77,7 @@ class PreparedSheet:
                 "images, kernels or batches"
             ) from None
         self._check(self.values)
+        self.layout = replace(self.layout, styles=self._styles())
         self.formulas = [
             (stage, item)
             for stage in self.layout.stages
@@ -82,6 +85,44 @@ class PreparedSheet:
                 sheet.network, stage, self.layout.placed, self.layout.drawing
             )
         ]
+
+    @property
+    def has_guides(self) -> bool:
+        """Whether anything explains the network."""
+        return self.sheet.has_guides
+
+    def add_guides(self, taken: Collection[str], title: str, cover: str, prefix: str) -> None:
+        """Choose the guides; see `guides.plan`."""
+        assert self.sheet.guides is not None
+        try:
+            self.guides, self.layout = plan(
+                self.sheet.network,
+                self.layout,
+                self.values,
+                self.sheet.guides,
+                taken=taken,
+                title=title,
+                cover=cover,
+                prefix=prefix,
+            )
+        except (LayoutError, ShapeError) as error:
+            where = f"worksheet {self.sheet.drawing.worksheet!r}: guides"
+            raise type(error)(f"{where}: {error}") from None
+        self.guided = contents(self.guides, self.values)
+
+    @property
+    def fed(self) -> dict[str, list[CellFormulas]]:
+        """The formulas in the cells of given tensors, by full name."""
+        return {name: items for guide in self.guides for name, items in guide.feeds().items()}
+
+    def _styles(self) -> dict[str, Style]:
+        """The looks of every tensor, each number format fitting its numbers."""
+        styles = dict(self.layout.styles)
+        for name in self.layout.unformatted:
+            is_weight = self.layout.placed[name].role in (Role.PARAM, Role.BUFFER)
+            shown = fitting_format(self.values[name], is_weight=is_weight)
+            styles[name] = replace(styles[name], number_format=shown)
+        return styles
 
     def _check(self, values: Mapping[str, Array]) -> None:
         for name, placed in self.layout.placed.items():
@@ -99,10 +140,12 @@ class PreparedSheet:
                 )
 
     def count(self, *, formulas: bool) -> int:
+        """Cells of the network that hold a formula, or a number."""
+        fed = self.fed
         return sum(
             placed.size
-            for placed in self.layout.placed.values()
-            if placed.role.is_formula == formulas
+            for name, placed in self.layout.placed.items()
+            if (placed.role.is_formula or name in fed) == formulas
         )
 
 
@@ -119,11 +162,12 @@ class Looks:
         if style not in self._index:
             properties: dict[str, Any] = {}
             for key, value in asdict(style).items():
-                name = {"colour": "font_color", "fill": "bg_color", "number_format": "num_format"}
                 if key == "number_format" and value is not None:
                     check_number_format(value)
                 if value not in (None, False, "General"):
-                    properties[name.get(key, key)] = value
+                    properties[_PROPERTIES.get(key, key)] = value
+            if style.frame is not None:
+                properties["border"] = _THIN
             self._index[style] = self._book.add_format(properties)._get_xf_index()
         return self._index[style]
 
@@ -153,16 +197,32 @@ def write_sheets(book: Any, item: PreparedSheet, looks: Looks, progress: Any) ->
             bands=bands[sheet_looks.name],
             default_width=sheet_looks.default_width,
             row_height=drawing.row_height,
+            heights={TITLE_ROW: TITLE_HEIGHT} if sheet_looks.head else {},
             progress=progress,
         )
-        _write_sheet(book, layout, sheet_looks, content, looks)
+        own = item.guided.get(sheet_looks.name, GuideContent())
+        _write_sheet(book, layout, sheet_looks, content, looks, own)
+
+
+def write_guides(book: Any, item: PreparedSheet, looks: Looks) -> None:
+    """Add the worksheets of a network's guides."""
+    for guide in item.guides:
+        if guide.page is not None:
+            write_page(book, guide.page, item.guided[guide.sheet], looks)
 
 
 def _write_sheet(
-    book: Any, layout: Layout, sheet_looks: SheetLooks, content: SheetContent, looks: Looks
+    book: Any,
+    layout: Layout,
+    sheet_looks: SheetLooks,
+    content: SheetContent,
+    looks: Looks,
+    guided: GuideContent,
 ) -> None:
     drawing = layout.drawing
     sheet = book.add_worksheet(sheet_looks.name, worksheet_class=CellWorksheet)
+    content.bands += bands_of(sheet, guided, looks)
+    add_rules(book, sheet, guided)
     for text in sheet_looks.texts:
         cell = text.cell
         check_text(text.text, f"the text at {cell.a1}")
@@ -189,7 +249,7 @@ def _write_sheet(
         )
     for scale in layout.colour_scales:
         if scale.ranges[0].sheet == sheet_looks.name:
-            _add_colour_scale(sheet, scale)
+            add_colour_scale(sheet, scale)
     merged: list[Range] = []
     for text_range in drawing.merges:
         area = parse_range(text_range, drawing.worksheet)
@@ -201,8 +261,10 @@ def _write_sheet(
         sheet.merge.append([area.row, area.column, area.last_row, area.last_column])
     if drawing.freeze is not None:
         cell = parse_cell(drawing.freeze, drawing.worksheet)
-        sheet.freeze_panes(cell.row, cell.column)
+        sheet.freeze_panes(cell.row + sheet_looks.head, cell.column)
     sheet.set_zoom(drawing.zoom)
+    if not drawing.is_pinned:
+        quiet(sheet)
     # On paper, one page wide.
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
@@ -214,8 +276,9 @@ def _as_grid(area: Range) -> Grid:
 
 
 def _numbers(item: PreparedSheet, looks: Looks) -> Iterator[Band]:
+    fed = item.fed
     for name, placed in item.layout.placed.items():
-        if placed.role.is_formula:
+        if placed.role.is_formula or name in fed:
             continue
         style = looks.index(item.layout.styles[name])
         for grid, values in _side_by_side(_by_grid(item.values[name], placed.grids)):
@@ -259,8 +322,9 @@ def _formulas(item: PreparedSheet, looks: Looks) -> Iterator[Band]:
     sharing = item.layout.drawing.formulas == "sumproduct"
     # A worksheet numbers its shared formulas.
     shared: dict[str, int] = {}
-    for stage, cells in item.formulas:
-        name = f"{stage.name}.{cells.tensor}"
+    fed = [(name, cells) for name, items in item.fed.items() for cells in items]
+    made = [(f"{stage.name}.{cells.tensor}", cells) for stage, cells in item.formulas]
+    for name, cells in (*fed, *made):
         grid = cells.grid
         flat = item.values[name].reshape(-1)
         values = flat[cells.start : cells.start + grid.size].reshape(grid.height, grid.width)
@@ -273,25 +337,10 @@ def _formulas(item: PreparedSheet, looks: Looks) -> Iterator[Band]:
 
 
 def _borders(layout: Layout, looks: Looks) -> Iterator[Band]:
-    style = looks.index(border_style())
+    style = looks.index(border_style(layout.drawing))
     for border in layout.borders:
         grid = _as_grid(border.area)
         if border.zeros:
             yield NumberBand(grid, np.zeros((grid.height, grid.width)), style)
         else:
             yield BlankBand(grid, style)
-
-
-def _add_colour_scale(sheet: Any, scale: ColourScale) -> None:
-    first = scale.ranges[0]
-    names = ("min_color", "mid_color", "max_color")
-    options: dict[str, Any] = {"multi_range": " ".join(area.a1 for area in scale.ranges)}
-    if len(scale.colours) == 3:
-        options |= {"type": "3_color_scale", "mid_type": "num", "mid_value": 0}
-        options |= dict(zip(names, scale.colours, strict=True))
-    else:
-        options |= {"type": "2_color_scale"}
-        if scale.from_zero:
-            options |= {"min_type": "num", "min_value": 0}
-        options |= dict(zip((names[0], names[2]), scale.colours, strict=True))
-    sheet.conditional_format(first.row, first.column, first.last_row, first.last_column, options)
