@@ -145,8 +145,11 @@ def print_pages(
     styles = server.document.StyleFamilies.getByName("PageStyles")
     for number, (name, *corners) in enumerate(areas):
         area = server.area(name, *corners)
-        style = server.document.createInstance("com.sun.star.style.PageStyle")
-        styles.insertByName(f"sheetconv {number}", style)
+        name_of_style = f"sheetconv {number}"
+        if not styles.hasByName(name_of_style):
+            made = server.document.createInstance("com.sun.star.style.PageStyle")
+            styles.insertByName(name_of_style, made)
+        style = styles.getByName(name_of_style)
         style.HeaderIsOn = style.FooterIsOn = False
         style.PrintGrid = style.PrintHeaders = False
         style.LeftMargin = style.RightMargin = style.TopMargin = style.BottomMargin = margin

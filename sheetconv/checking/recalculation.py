@@ -21,14 +21,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..calculators import Engine, OpenBook, find_engine
 from ..cells import Grid
 from ..description import Described
 from ..errors import CalculatorError, CheckError
 from ..formulas import Placed, Role
+from ..guides import Shown
 from ..layers.base import Array
 from ..layout import Stage
 from ..moved_cells import QUESTION, look_moved
@@ -42,6 +45,16 @@ from ..tensor_cells import (
 from ..values import Value
 from ..xlsx import poison
 from .comparing import POISON, Got, compare, shown_value
+from .guides import (
+    GuideCells,
+    calculated_guides,
+    choices,
+    choose,
+    compare_guides,
+    guide_structure,
+    read_guides,
+    texts,
+)
 from .padding import readers_of_wrong_padding, wrong_padding
 from .probes import draw, needed, tested
 from .results import NUMBERS, CheckResult, LayerResult, WrongCell
@@ -51,6 +64,7 @@ _COPY = "sheetconv-recalculated.xlsx"
 # Where a probe is slow, not all are run unless asked for: recalculated cells of all of them.
 _MOST_PROBED_CELLS = 2_000_000
 _FEWEST_PROBES = 2
+_FEWEST_CHOICES = 4
 
 # Twice the relative error of a number that was rounded to 15 digits: of two factors.
 _FIFTEEN_DIGITS = 1e-14
@@ -95,9 +109,17 @@ def check(
     result = CheckResult(path)
     engines = (engines,) if isinstance(engines, str) else engines
     found = [find_engine(item) if isinstance(item, str) else item for item in engines]
-    books = [(item, read_tensors(path, item)) for item in read_descriptions(path)]
-    for described, tensors in books:
-        _check_structure(result, described, tensors)
+    books = [
+        _Book(item, read_tensors(path, item), read_guides(path, item))
+        for item in read_descriptions(path)
+    ]
+    for described, tensors, guides in books:
+        _check_structure(result, described, tensors, guides)
+        if described.gone:
+            result.notes.append(
+                f"{described.worksheet}: no worksheet {', '.join(map(repr, described.gone))} is "
+                "there any more, under its own name: what explains the network is not checked"
+            )
         if look_moved(tensors):
             result.moved.append(
                 f"{described.worksheet}: the cells do not stand where they were built: {QUESTION}, "
@@ -116,12 +138,25 @@ def check(
     return result
 
 
-_Books = list[tuple[Described, dict[str, TensorCells]]]
+class _Book(NamedTuple):
+    """One network of the workbook, and its cells as the file has them."""
+
+    described: Described
+    tensors: dict[str, TensorCells]
+    guides: GuideCells
 
 
 def _check_structure(
-    result: CheckResult, described: Described, tensors: Mapping[str, TensorCells]
+    result: CheckResult,
+    described: Described,
+    tensors: Mapping[str, TensorCells],
+    guides: GuideCells,
 ) -> None:
+    fed = {name for guide in described.guides for name in guide.feeds()}
+    wrong, changed, count = guide_structure(described, guides, tensors)
+    result.structure += wrong
+    result.changed += changed
+    result.formula_cells += count
     labels = {
         name: stage.label
         for stage in described.layout.stages
@@ -142,19 +177,20 @@ def _check_structure(
                 )
         else:
             for index, value in sorted(tensor.odd.items()):
-                if value is not None:
+                # What a list feeds into a cell is said of the list.
+                if value is not None and not (name in fed and tensor.is_formula[index]):
                     result.structure.append(_no_number(tensor.placed, index, value, "file"))
 
 
-def _check_cached(result: CheckResult, books: _Books) -> None:
-    if not any(tensor.has_cached_values for _, tensors in books for tensor in tensors.values()):
+def _check_cached(result: CheckResult, books: Sequence[_Book]) -> None:
+    if not any(tensor.has_cached_values for book in books for tensor in book.tensors.values()):
         result.notes.append(
             "the file holds no cached values: it was saved by a program that does not calculate "
             "(openpyxl, for one), so that previews and pandas see empty cells; open and save it "
             "in Excel or LibreOffice"
         )
         return
-    for _, tensors in books:
+    for _, tensors, _ in books:
         for tensor in filter(_is_given, tensors.values()):
             for index in np.flatnonzero(tensor.is_formula).tolist():
                 if tensor.odd.get(index, 0.0) is None:
@@ -169,24 +205,30 @@ def _check_cached(result: CheckResult, books: _Books) -> None:
     result.layers += layers
 
 
-def _compare_cached(books: _Books, coarseness: float) -> list[LayerResult]:
+def _compare_cached(books: Sequence[_Book], coarseness: float) -> list[LayerResult]:
     layers = []
-    for described, tensors in books:
+    for described, tensors, guides in books:
         got = {
             name: (tensor.numbers, tensor.odd)
             for name, tensor in tensors.items()
             if not _is_given(tensor)
         }
         excused = readers_of_wrong_padding(described, tensors)
-        layers += compare(described, _given(tensors), got, "cached values", coarseness, excused)
+        given, source = _given(tensors), "cached values"
+        layers += compare(described, given, got, source, coarseness, excused)
+        values = guides.values
+        shown = Shown(_arrays(described, given, got), guides.held)
+        layers += compare_guides(
+            described, shown, values, source, coarseness=coarseness, fed=tensors
+        )
     return layers
 
 
-def _has_fifteen_digits(books: _Books) -> bool:
+def _has_fifteen_digits(books: Sequence[_Book]) -> bool:
     return all(
         float(f"{number:.15g}") == number
-        for _, tensors in books
-        for tensor in tensors.values()
+        for book in books
+        for tensor in book.tensors.values()
         for number in tensor.numbers.tolist()
         if tensor.placed.role.is_formula and math.isfinite(number)
     )
@@ -220,45 +262,143 @@ def _naming(result: CheckResult) -> Iterator[None]:
 
 
 def _check_engine(
-    result: CheckResult, engine: Engine, books: _Books, probes: int | None, timeout: float
+    result: CheckResult, engine: Engine, books: Sequence[_Book], probes: int | None, timeout: float
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="sheetconv-") as folder:
         copy = Path(folder) / _COPY
         poison(result.path, copy, POISON)
         if probes is None:
-            probes = _affordable(result, max(needed(described) for described, _ in books))
+            probes = _affordable(result, max(needed(item.described) for item in books))
         random: dict[str, list[Array]] = {}
         readers = {
-            described.worksheet: readers_of_wrong_padding(described, tensors)
-            for described, tensors in books
+            item.described.worksheet: readers_of_wrong_padding(item.described, item.tensors)
+            for item in books
         }
         for turn in (0, 1):
             shown: dict[str, Array] = {}
             with engine.open(copy, timeout=timeout) as book:
                 if not turn:
                     book.recalculate()
-                    for described, tensors in books:
-                        given = _read_given(result, engine, book, tensors)
-                        got = _read_formulas(book, described, described.layout.stages)
-                        result.layers += compare(
-                            described, given, got, engine.name, excused=readers[described.worksheet]
-                        )
-                        _keep_noise(random, described, got)
-                if turn and all(len(described.layout.stages) == 1 for described, _ in books):
+                    for item in books:
+                        excused = readers[item.described.worksheet]
+                        held = item.guides.held
+                        got = _compare_all(result, engine, book, item, held, engine.name, excused)
+                        _keep_noise(random, item.described, got)
+                        _check_choices(result, engine, book, item, held, excused)
+                if turn and all(len(item.described.layout.stages) == 1 for item in books):
                     continue
                 for probe in range(probes):
-                    drawn = [draw(item, _given(tensors), probe, turn) for item, tensors in books]
-                    for (described, _), numbers in zip(books, drawn, strict=True):
-                        _write_numbers(book, described, numbers, shown)
+                    drawn = [
+                        draw(item.described, _given(item.tensors), probe, turn) for item in books
+                    ]
+                    for item, numbers in zip(books, drawn, strict=True):
+                        _write_numbers(book, item.described, numbers, shown)
                     book.recalculate()
-                    for (described, _), numbers in zip(books, drawn, strict=True):
+                    for item, numbers in zip(books, drawn, strict=True):
+                        described = item.described
                         got = _read_formulas(book, described, tested(described, turn))
                         source = f"{engine.name}, probe {probe + 1}"
                         result.layers += compare(
                             described, numbers, got, source, excused=readers[described.worksheet]
                         )
                         _keep_noise(random, described, got)
+                        if described.guides and probe < _FEWEST_PROBES:
+                            result.layers += _probed_guides(book, item, numbers, source)
         _check_noise(result, engine, books, random)
+
+
+def _compare_all(
+    result: CheckResult,
+    engine: Engine,
+    book: OpenBook,
+    item: _Book,
+    held: Mapping[str, tuple[Value, ...]],
+    source: str,
+    excused: Mapping[str, NDArray[np.bool_]],
+) -> Got:
+    """Hold a network and its guides against NumPy, as an engine now shows them.
+
+    Args:
+        result: takes what is found.
+        engine, book: the engine, and the workbook open in it.
+        item: the network.
+        held: what a person's cells hold now, by name.
+        source: for the results.
+        excused: as for `compare`.
+    """
+    described = item.described
+    given = _read_given(result, engine, book, item)
+    got = _read_formulas(book, described, described.layout.stages)
+    result.layers += compare(described, given, got, source, excused=excused)
+    if described.guides:
+        values = calculated_guides(book, item.guides)
+        shown = Shown(_arrays(described, given, got), held)
+        result.layers += compare_guides(described, shown, values, source, fed=item.tensors)
+    return got
+
+
+def _probed_guides(
+    book: OpenBook, item: _Book, numbers: Mapping[str, Array], source: str
+) -> list[LayerResult]:
+    """The guides of a network whose tensors were overwritten with random numbers."""
+    described = item.described
+    got = _read_formulas(book, described, described.layout.stages)
+    values = calculated_guides(book, item.guides)
+    shown = Shown(_arrays(described, numbers, got), item.guides.held, overwritten=True)
+    return compare_guides(described, shown, values, source)
+
+
+def _arrays(described: Described, given: Mapping[str, Array], got: Got) -> dict[str, Array]:
+    """Every tensor as it is shown, in its shape."""
+    placed = described.layout.placed
+    formulas = {name: numbers.reshape(placed[name].shape) for name, (numbers, _) in got.items()}
+    return {**given, **formulas}
+
+
+def _check_choices(
+    result: CheckResult,
+    engine: Engine,
+    book: OpenBook,
+    item: _Book,
+    held: Mapping[str, tuple[Value, ...]],
+    excused: Mapping[str, NDArray[np.bool_]],
+) -> None:
+    """Choose each picture, unit and kernel in turn, and hold everything against NumPy."""
+    described = item.described
+    most = max(_FEWEST_CHOICES, _MOST_PROBED_CELLS // max(1, result.formula_cells))
+    turns, all_of_them = choices(described, held, most)
+    if len(turns) < all_of_them:
+        note = (
+            f"{len(turns)} choices of {all_of_them} were made on {described.worksheet}, as there "
+            f"are {result.formula_cells:,} formula cells"
+        )
+        result.notes += [note] if note not in result.notes else []
+    with_text = texts(described, held)
+    for number, chosen in enumerate([*turns, *with_text], 1):
+        choose(book, item.guides, chosen)
+        book.recalculate()
+        source, now = f"{engine.name}, choice {number}", {**held, **chosen}
+        if number > len(turns):
+            result.layers += _guides_with_text(book, item, now, source)
+        else:
+            _compare_all(result, engine, book, item, now, source, excused)
+        choose(book, item.guides, {name: held[name] for name in chosen})
+
+
+def _guides_with_text(
+    book: OpenBook, item: _Book, held: Mapping[str, tuple[Value, ...]], source: str
+) -> list[LayerResult]:
+    """The guides of a network that has a text where a number is expected."""
+    described = item.described
+    got = _read_formulas(book, described, described.layout.stages)
+    fed: Got = {
+        name: calculated(book, tensor.placed)
+        for name, tensor in item.tensors.items()
+        if _is_given(tensor) and tensor.is_formula.any()
+    }
+    tensors = _arrays(described, _given(item.tensors), {**fed, **got})
+    values = calculated_guides(book, item.guides)
+    return compare_guides(described, Shown(tensors, held), values, source, fed=item.tensors)
 
 
 def _affordable(result: CheckResult, probes: int) -> int:
@@ -282,10 +422,10 @@ def _keep_noise(random: dict[str, list[Array]], described: Described, got: Got) 
 
 
 def _check_noise(
-    result: CheckResult, engine: Engine, books: _Books, random: Mapping[str, list[Array]]
+    result: CheckResult, engine: Engine, books: Sequence[_Book], random: Mapping[str, list[Array]]
 ) -> None:
     """A random number that several recalculations leave as it was is none."""
-    for described, _ in books:
+    for described, _, _ in books:
         for stage in described.layout.stages:
             for name, placed in described.layout.placed.items():
                 drawn = random.get(f"{described.worksheet}!{name}", [])
@@ -336,10 +476,11 @@ def _spread_out(plane: Array, grid: Grid) -> list[list[Value]]:
 
 
 def _read_given(
-    result: CheckResult, engine: Engine, book: OpenBook, tensors: Mapping[str, TensorCells]
+    result: CheckResult, engine: Engine, book: OpenBook, item: _Book
 ) -> dict[str, Array]:
     """The image and the weights; those that a person made formulas, as the engine has them."""
-    given = _given(tensors)
+    tensors, given = item.tensors, _given(item.tensors)
+    fed = {name for guide in item.described.guides for name in guide.feeds()}
     for name, array in given.items():
         tensor = tensors[name]
         if tensor.is_formula.any():
@@ -349,7 +490,7 @@ def _read_given(
             result.structure += [
                 _no_number(tensor.placed, index, value, engine.name)
                 for index, value in odd.items()
-                if tensor.is_formula[index]
+                if tensor.is_formula[index] and name not in fed
             ]
     return given
 

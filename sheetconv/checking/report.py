@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_WRONG = 10
+# What an engine shows besides the workbook as it is.
+_EXTRA = {
+    ", choice": "of pictures, kernels, units and patches, one after the other",
+    ", probe": "with random numbers in every layer",
+}
 
 
 def lines(result: CheckResult, versions: dict[str, str]) -> list[str]:
@@ -31,20 +36,20 @@ def lines(result: CheckResult, versions: dict[str, str]) -> list[str]:
     cells, on = _count(result.formula_cells, "formula cell"), _count(sheets, "worksheet")
     out = [f"{result.path}: {cells} on {on}"]
     for source in result.sources:
-        if ", probe" in source:
+        if not is_own(source):
             continue
         layers = [layer for layer in result.layers if layer.source == source]
         heading = f"recalculated by {source} {versions[source]}" if source in versions else source
         out += ["", f"{heading}, against NumPy:", *_table(layers)]
-        probes = [layer for layer in result.layers if layer.source.startswith(f"{source}, probe")]
-        if probes:
-            number = len({layer.source for layer in probes})
-            worst = max(layer.largest_error for layer in probes)
-            bad = sum(len(layer.wrong) for layer in probes)
+        for kind, what in _EXTRA.items():
+            extra = [layer for layer in result.layers if layer.source.startswith(f"{source}{kind}")]
+            if not extra:
+                continue
+            number = len({layer.source for layer in extra})
+            worst = max(layer.largest_error for layer in extra)
+            bad = sum(len(layer.wrong) for layer in extra)
             found = f"{_count(bad, 'wrong cell')}" if bad else f"largest error {_number(worst)}"
-            out.append(
-                f"  and {_count(number, 'probe')} with random numbers in every layer: {found}"
-            )
+            out.append(f"  and {_count(number, kind.removeprefix(', '))} {what}: {found}")
     out += ["", *(f"note: {note}" for note in result.notes)]
     if result.changed:
         first = ", ".join(str(cell) for cell in result.changed[:3])
@@ -54,6 +59,11 @@ def lines(result: CheckResult, versions: dict[str, str]) -> list[str]:
             f"whatever they give: {first}{more}"
         )
     return [*out, *_verdict(result)]
+
+
+def is_own(source: str) -> bool:
+    """Whether a source shows the workbook's own numbers, as none of `_EXTRA` does."""
+    return not any(kind in source for kind in _EXTRA)
 
 
 def _verdict(result: CheckResult) -> list[str]:
@@ -153,7 +163,7 @@ def frame(result: CheckResult) -> pd.DataFrame:
             part = parts[key]
             part.loc[tensor.follows & (part["verdict"] == "ok"), "verdict"] = "follows"
             part.loc[tensor.wrong, "verdict"] = "wrong"
-            if ", probe" not in layer.source:
+            if is_own(layer.source):
                 part[layer.source] = tensor.got
                 part[f"{layer.source}: numpy"] = tensor.from_image
                 part[f"{layer.source}: error"] = tensor.errors
