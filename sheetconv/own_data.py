@@ -56,7 +56,36 @@ def _with_images(
         images = [load_image(path, shape, pixels) for path in paths]
     except ImageError as error:
         raise ImageError(f"worksheet {item.drawing.worksheet!r}: {error}") from None
-    return replace(item, image=images[0] if len(images) == 1 else np.stack(images))
+    guides = replace(item.guides, image_name=paths[0].stem)
+    return replace(item, image=images[0] if len(images) == 1 else np.stack(images), guides=guides)
+
+
+def with_classes(template: Template, names: Sequence[str]) -> Template:
+    """A template whose outputs have names of the user's own, the same in each network.
+
+    Args:
+        template: the template.
+        names: in the order of the outputs.
+
+    Raises:
+        ShapeError: a name is empty or stands twice, or there are not as many as outputs.
+    """
+    if not all(names) or len(set(names)) < len(names):
+        raise ShapeError(
+            f"--classes has a name that is empty or stands twice: {', '.join(map(repr, names))}"
+        )
+    changed = []
+    for item in template.networks:
+        _, shape = batch_of(item.network, item.image.shape)
+        *_, out = item.network.shapes(shape).values()
+        if out != (len(names),):
+            raise ShapeError(
+                f"--classes has {len(names)} names, and the output of worksheet "
+                f"{item.drawing.worksheet!r} has the shape {out}: expected one name for each "
+                "output of a dense layer or a softmax"
+            )
+        changed.append(replace(item, drawing=replace(item.drawing, classes=tuple(names))))
+    return replace(template, networks=tuple(changed))
 
 
 def batch_changes(before: Template, after: Template) -> list[str]:

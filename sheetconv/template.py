@@ -26,12 +26,19 @@
 
     [networks.drawing]                # optional: the fields of `sheetconv.Drawing`
     formulas = "sumproduct"
+
+    [networks.guides]                 # optional: what explains the network
+    matrix = "conv1"                  # the layer that is shown as a matrix product
+    kernels = false                   # whether the first layer's kernels are chosen by name
+    leave_out = ["gallery"]           # worksheets to leave out
+
+`data` may hold `pictures`, to choose from, and `labels`, the numbers of their classes.
 """
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from math import prod
 from pathlib import Path
@@ -43,12 +50,14 @@ from .data_files import load_arrays
 from .drawing import Drawing
 from .errors import ImageError, SheetconvError, TemplateError
 from .formulas import Shape
+from .guides import Guides, check_pictures
 from .layers import layer_from_config
 from .layers.base import Array
 from .network import Sequential
 from .pixels import Pixels
 from .spelling import suggestion
 from .template_drawing import read_drawing
+from .template_guides import picture_labels, read_guides
 from .toml_table import Table
 
 FORMAT = 1
@@ -66,12 +75,14 @@ class TemplateNetwork:
             the template has a batch.
         drawing: how it is drawn.
         pixels: what the pixels of a picture become that takes the image's place.
+        guides: what explains it.
     """
 
     network: Sequential
     image: Array
     drawing: Drawing
     pixels: Pixels = field(default_factory=Pixels)
+    guides: Guides = field(default_factory=Guides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +230,7 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
             raise TemplateError(f"{table.file}: {entry.where}: {error}") from None
     drawing = read_drawing(table.table("drawing"), worksheet)
     pixels = _pixels(table.table("pixels"), shape[0] if len(shape) == 3 else 1)
+    options = read_guides(table.table("guides"))
     table.finish()
     try:
         check_sheet_name(worksheet)
@@ -227,8 +239,18 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
     except SheetconvError as error:
         raise TemplateError(f"{table.file}: {table.where}: {error}") from None
     _check_drawn_names(drawing, network, tuple(shape), table)
-    image = _numbers(network, images, seed, path.parent / data if data else None, table)
-    return TemplateNetwork(network, image, drawing, pixels)
+    arrays = _arrays(path.parent / data if data else None, table)
+    pictures, labels = arrays.pop("pictures", None), arrays.pop("labels", None)
+    image = _numbers(network, images, seed, arrays, path.parent / (data or ""), table)
+    try:
+        named = picture_labels(labels, drawing.classes)
+        guides = replace(options, pictures=pictures, labels=named)
+        if pictures is not None:
+            check_pictures(pictures, tuple(shape))
+    except SheetconvError as error:
+        where = path.parent / (data or "")
+        raise TemplateError(f"{table.file}: {table.where}: {where}: {error}") from None
+    return TemplateNetwork(network, image, drawing, pixels, guides)
 
 
 def _pixels(table: Table, channels: int) -> Pixels:
@@ -271,14 +293,22 @@ def _check_drawn_names(drawing: Drawing, network: Sequential, shape: Shape, tabl
                 )
 
 
-def _numbers(
-    network: Sequential, shape: Shape, seed: int, data: Path | None, table: Table
-) -> Array:
-    """Load the parameters into the network; give the image."""
+def _arrays(data: Path | None, table: Table) -> dict[str, Array]:
     try:
-        arrays = load_arrays(data, TemplateError) if data else {}
+        return load_arrays(data, TemplateError) if data else {}
     except TemplateError as error:
         raise TemplateError(f"{table.file}: {table.where}.data: {error}") from None
+
+
+def _numbers(
+    network: Sequential,
+    shape: Shape,
+    seed: int,
+    arrays: dict[str, Array],
+    data: Path,
+    table: Table,
+) -> Array:
+    """Load the parameters into the network; give the image."""
     image = arrays.pop("input", None)
     if arrays:
         try:

@@ -18,7 +18,8 @@ A template's layers are read from its .toml file: every name in there is PyTorch
 - fast.ai's kernels and its 7 (`two-strides`), from conv-example.npz.
 
 Every fifth example is held out: the accuracies printed, after rounding, are of those, and
-the images are chosen among them. (Learning rate, epochs and initialisation were settled with
+the images are chosen among them, as are the pictures that a workbook offers: some of them are
+such as the network gets wrong. (Learning rate, epochs and initialisation were settled with
 an eye on the same accuracies.) Seeds are fixed; with the same PyTorch on the same kind of
 machine the files come out the same.
 """
@@ -281,6 +282,80 @@ def threes_and_sevens(digits: Examples) -> Examples:
     return images[chosen], (labels[chosen] == 7).long()
 
 
+# --- Pictures to choose from
+
+
+def chosen_pictures(template: str, arrays: Arrays, examples: Examples) -> Arrays:
+    """Pictures held out: the template's image, some that the network knows, and two others.
+
+    Known ones are, of each class or set of labels, those nearest to their mean, eight or ten in
+    all. The two others are those of whose wrong answer the network is surest.
+    """
+    network = torch_network(template).eval().double()
+    state = {k: torch.tensor(v) for k, v in arrays.items() if k != "input"}
+    network.load_state_dict(state, strict=False)
+    images, labels = held_out(examples, True)
+    images = torch.round(images.double(), decimals=PIXEL_DECIMALS)
+    correct, sure = right(network, (images, labels))
+    kinds = torch.unique(labels, dim=0)[-8:] if labels.ndim > 1 else torch.unique(labels)
+    image = torch.tensor(arrays["input"])
+    chosen = [int((images - image).abs().sum((1, 2, 3)).argmin())]
+    for kind in kinds:
+        own = labels == kind if labels.ndim == 1 else (labels == kind).all(1)
+        distance = (images - images[own].mean(0)).square().sum((1, 2, 3))
+        distance[~(own & correct)] = torch.inf
+        nearest = distance.argsort()[: max(1, 8 // len(kinds))].tolist()
+        chosen += [k for k in nearest if k not in chosen]
+    wrong = torch.where(correct, torch.inf, sure if labels.ndim == 1 else -sure)
+    chosen += [int(k) for k in wrong.argsort()[:2] if not correct[k]]
+    print(f"{template}: {len(chosen)} pictures, {int((~correct[chosen]).sum())} of them wrong")
+    return {"pictures": images[chosen].numpy(), "labels": labels[chosen].double().numpy()}
+
+
+def ten_digits(arrays: Arrays, own: int, digits: Examples, scale: float) -> Arrays:
+    """The template's image, and a digit of each kind, to look at.
+
+    Args:
+        arrays: the template's numbers.
+        own: which digit its image shows.
+        digits: where the others come from.
+        scale: what its pixels are multiplied by.
+    """
+    firsts = [digits[0][digits[1] == digit][1].double().numpy() for digit in range(10)]
+    others = np.round(np.stack(firsts) * scale, PIXEL_DECIMALS)
+    labels = np.array([own, *range(10)], dtype=np.float64)
+    return {"pictures": np.stack([arrays["input"], *others]), "labels": labels}
+
+
+def scenes() -> Arrays:
+    """The landscape mirrored, at night, and three patches of plain colour."""
+    day = landscape()
+    night = np.round(day * np.reshape((0.3, 0.3, 0.6), (3, 1, 1)), PIXEL_DECIMALS)
+    patches = np.zeros((3, 16, 16))
+    for channel in range(3):
+        patches[channel, 2:14, 1 + 5 * channel : 5 + 5 * channel] = 1.0
+    return {"pictures": np.stack([day[:, :, ::-1], night, patches])}
+
+
+def all_pictures(folder: Path) -> dict[str, Callable[[Arrays], Arrays]]:
+    """For each template with pictures to choose from how they are found."""
+    digits = mnist(folder)
+
+    def known(name: str, examples: Callable[[], Examples]) -> Callable[[Arrays], Arrays]:
+        return lambda arrays: chosen_pictures(name, arrays, examples())
+
+    return {
+        "edges": lambda arrays: ten_digits(arrays, 3, digits, 255),
+        "two-strides": lambda arrays: ten_digits(arrays, 7, digits, 1),
+        "rgb": lambda _: scenes(),
+        "simple-cnn": known("simple-cnn", lambda: threes_and_sevens(digits)),
+        "simple-cnn-wide": known("simple-cnn-wide", lambda: digits),
+        "lenet5": known("lenet5", lambda: digits),
+        "digits": known("digits", small_digits),
+        "multi-label": known("multi-label", lambda: shapes(10_000, seed=0)),
+    }
+
+
 def all_templates(folder: Path) -> dict[str, Callable[[], Arrays]]:
     """For each template how its numbers are made."""
     digits = mnist(folder)
@@ -310,13 +385,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the .npz files of the templates.")
     parser.add_argument("digits", type=Path, help="folder with 0.json ... 9.json of MNIST")
     parser.add_argument("templates", nargs="*", help="which; all by default")
+    parser.add_argument(
+        "--pictures", action="store_true", help="only the pictures to choose from; no training"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    makers = all_templates(arguments.digits)
+    makers, pictures = all_templates(arguments.digits), all_pictures(arguments.digits)
     for name in arguments.templates or makers:
         if name not in makers:
             parser.error(f"{name!r} is not one of {', '.join(makers)}")
-        np.savez_compressed(FOLDER / f"{name}.npz", **makers[name]())
+        file = FOLDER / f"{name}.npz"
+        if arguments.pictures:
+            with np.load(file) as kept:
+                arrays = {k: kept[k] for k in kept.files if k not in ("pictures", "labels")}
+        else:
+            arrays = makers[name]()
+        if name in pictures:
+            arrays |= pictures[name](arrays)
+        np.savez_compressed(file, **arrays)
 
 
 if __name__ == "__main__":

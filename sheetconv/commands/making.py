@@ -71,6 +71,23 @@ _INPUT = click.option(
     help="Trained weights: .npz, .safetensors, or a PyTorch state_dict as .pt or .pth. "
     "Default: the template's.",
 )
+@click.option(
+    "--pictures",
+    type=FILE,
+    metavar="FOLDER|FILE",
+    help="Pictures of your own to choose from in the workbook: a folder of them, or of folders "
+    "named as their classes; or an .npz file with pictures and labels. Default: the template's.",
+)
+@click.option(
+    "--classes",
+    metavar="A,B,...",
+    help="Names of the outputs, in their order, with commas between them. Default: the template's.",
+)
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="The network alone: no cover, no list of pictures, no worksheets that explain it.",
+)
 @_INPUT
 @click.option(
     "--seed",
@@ -88,6 +105,9 @@ def build(
     images: tuple[Path, ...],
     invert: bool | None,
     weights: Path | None,
+    pictures: Path | None,
+    classes: str | None,
+    plain: bool,
     input_shape: tuple[int, ...] | None,
     seed: int,
     force: bool,
@@ -103,15 +123,25 @@ def build(
 
     from ..drawing import FormulaStyle, LayoutStyle
     from ..interchange.onnx_template import load_template_or_model
-    from ..own_data import batch_changes, load_into, with_images
+    from ..network_sheet import NetworkSheet
+    from ..own_data import batch_changes, load_into, with_classes, with_images
+    from ..picture_files import with_pictures
     from ..workbook import build_workbook
-    from ..worksheet import NetworkSheet
 
-    if invert is not None and not images:
-        raise click.UsageError("--invert and --no-invert are for a picture: give --image, too.")
-    own = loaded = load_template_or_model(template, input_shape)
+    if invert is not None and not (images or pictures):
+        raise click.UsageError(
+            "--invert and --no-invert are for pictures: give --image or --pictures, too."
+        )
+    if plain and pictures:
+        raise click.UsageError("--plain has no list for --pictures: leave out one of them.")
+    own = load_template_or_model(template, input_shape)
+    if classes is not None:
+        own = with_classes(own, [name.strip() for name in classes.split(",")])
+    loaded = own
     if images:
         loaded = with_images(own, images, invert)
+    if pictures is not None:
+        loaded = with_pictures(loaded, pictures, invert, keep_image=bool(images))
     if weights is not None:
         load_into(loaded, weights)
     target = output or Path(f"{loaded.name}.xlsx")
@@ -122,11 +152,15 @@ def build(
             drawing = replace(drawing, formulas=cast(FormulaStyle, formulas))
         if layout:
             drawing = replace(drawing, layout=cast(LayoutStyle, layout))
-        sheets.append(NetworkSheet(item.network, item.image, drawing))
-    built = build_workbook(sheets, target, title=loaded.title, force=force, seed=seed)
+        guides = None if plain else item.guides
+        sheets.append(NetworkSheet(item.network, item.image, drawing, guides))
+    built = build_workbook(
+        sheets, target, title=loaded.title, about=loaded.description, force=force, seed=seed
+    )
+    explaining = f" ({built.guide_cells:,} of them explain it)" if built.guide_cells else ""
     click.echo(
-        f"wrote {built.path}: {built.formula_cells:,} formula cells, {built.file_size:,} bytes; "
-        f"worksheets: {', '.join(name for laid in built.layouts for name in laid.worksheets)}"
+        f"wrote {built.path}: {built.formula_cells:,} formula cells{explaining}, "
+        f"{built.file_size:,} bytes; worksheets: {', '.join(built.worksheets)}"
     )
     for laid in built.layouts:
         if not laid.drawing.is_pinned:
@@ -134,10 +168,10 @@ def build(
             click.echo(f"{laid.drawing.worksheet}: {many}, {laid.reason}")
     for line in batch_changes(own, loaded):
         click.echo(line)
-    click.echo(
-        "Open it, click a cell, and trace its precedents. To check every cell:\n"
-        f"  sheetconv check {quoted(built.path)}"
-    )
+    first = "Open it, click a cell, and trace its precedents."
+    if built.guide_cells:
+        first = f"Open it; the worksheet {built.worksheets[0]} says what to try."
+    click.echo(f"{first} To check every cell:\n  sheetconv check {quoted(built.path)}")
 
 
 @click.command()
@@ -185,14 +219,18 @@ def summary(template: str, input_shape: tuple[int, ...] | None) -> None:
     """
     from ..budget import budget
     from ..interchange.onnx_template import load_template_or_model
+    from ..network_sheet import NetworkSheet
     from ..summary import summarize
 
     loaded = load_template_or_model(template, input_shape)
-    networks = [(item.network, item.image, item.drawing) for item in loaded.networks]
+    networks = [
+        NetworkSheet(item.network, item.image, item.drawing, item.guides)
+        for item in loaded.networks
+    ]
     click.echo(f"{loaded.title}: {loaded.description}" if loaded.description else loaded.title)
     for line in budget(networks).lines():
         click.echo(line)
-    for network, image, drawing in networks:
-        click.echo(f"\n{drawing.worksheet}:")
-        for line in summarize(network, image.shape).lines():
+    for item in networks:
+        click.echo(f"\n{item.drawing.worksheet}:")
+        for line in summarize(item.network, item.image.shape).lines():
             click.echo(line)
