@@ -25,6 +25,7 @@ from sheetconv.calculators import find_engine
 from sheetconv.evaluate import evaluate, known_tensors
 from sheetconv.formulas import can_share, formula_text
 from sheetconv.layout import stage_formulas
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.workbook import BuiltWorkbook
 
 
@@ -120,7 +121,7 @@ def main() -> None:
     for name, network, shape in networks():
         for style, image in product(("sumproduct", "array"), images(shape)):
             drawing = sc.Drawing(formulas=style)
-            expected = budget([(network, image, drawing)])
+            expected = budget([NetworkSheet(network, image, drawing)])
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "x.xlsx"
                 built = sc.build(network, path, image=image, drawing=drawing)

@@ -69,9 +69,9 @@ def timed(work: Callable[[], int]) -> tuple[int, float]:
 def build(case: str, cells: int, path: Path, formulas: str | None = None) -> tuple[int, float]:
     """Write with sheetconv: the formula cells written, and seconds."""
     import sheetconv as sc
+    from sheetconv.network_sheet import NetworkSheet
     from sheetconv.template import load_template
     from sheetconv.workbook import build_workbook
-    from sheetconv.worksheet import NetworkSheet
 
     if case in TEMPLATES:
         items = load_template(case).networks
@@ -100,7 +100,7 @@ def check(path: Path, engines: list[str]) -> tuple[int, float]:
 def worksheets(case: str, cells: int) -> Iterator[tuple[str, Iterator[tuple[int, Row]]]]:
     """The name of each worksheet of sheetconv's, and its rows: column, value, formula or ""."""
     from sheetconv.formulas import formula_text
-    from sheetconv.worksheet import NetworkSheet, PreparedSheet
+    from sheetconv.network_sheet import NetworkSheet, PreparedSheet
 
     net, image = CASES[case](cells)
     prepared = PreparedSheet(NetworkSheet(net, image), 0)

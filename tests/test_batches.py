@@ -12,6 +12,7 @@ from sheetconv.batches import as_batch, batch_of
 from sheetconv.budget import budget
 from sheetconv.errors import ShapeError
 from sheetconv.layers import Layer
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.own_data import with_images
 from sheetconv.template import load_template
 
@@ -60,7 +61,7 @@ def test_rows_of_features_cost_and_count_as_they_are_built(tmp_path: Path) -> No
     (tmp_path / "rows.toml").write_text(TEMPLATE)
     (item,) = load_template(tmp_path / "rows.toml").networks
     built = sc.build(item.network, tmp_path / "a.xlsx", image=item.image, drawing=item.drawing)
-    found = budget([(item.network, item.image, item.drawing)])
+    found = budget([NetworkSheet(item.network, item.image, item.drawing)])
     assert (found.formula_cells, found.number_cells) == (built.formula_cells, built.number_cells)
     assert sc.summarize(item.network, item.image.shape).layers[-1].output_shape == (3, 2)
 

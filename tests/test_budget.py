@@ -36,9 +36,9 @@ from sheetconv.errors import LayoutError, ShapeError
 from sheetconv.layers import Example
 from sheetconv.layers.base import Array
 from sheetconv.layout import count_cells
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template
 from sheetconv.workbook import BuiltWorkbook, build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 
 def image(shape: tuple[int, ...]) -> Array:
@@ -67,7 +67,7 @@ def test_cells_of_random_networks_are_counted_exactly(case: Case) -> None:
     (layout,) = workbook.layouts
     counted = count_cells(case.network, layout.input_shape, case.drawing, layout.batch)
     assert counted == (workbook.formula_cells, workbook.number_cells)
-    found = budget([(case.network, image(shape), case.drawing)])
+    found = budget([NetworkSheet(case.network, image(shape), case.drawing)])
     assert (found.formula_cells, found.number_cells, found.fits) == (*counted, True)
     assert found.networks[0].worksheets == len(layout.worksheets)
 
@@ -127,7 +127,7 @@ SIZES = {
 
 def estimated(name: str, drawing: Drawing) -> int:
     network, shape = SIZES[name]
-    return budget([(network, image(shape), drawing)]).file_size
+    return budget([NetworkSheet(network, image(shape), drawing)]).file_size
 
 
 @cache
@@ -178,13 +178,13 @@ def test_a_file_full_of_zeros_is_known_to_be_less_than_half_as_large() -> None:
         blank = build(network, Path(folder) / "x.xlsx", image=np.zeros(shape))
     half = measured("planes", "sumproduct", "one-sheet") / 2
     assert blank.file_size < half
-    assert budget([(network, np.zeros(shape), Drawing())]).file_size < half
+    assert budget([NetworkSheet(network, np.zeros(shape), Drawing())]).file_size < half
     assert estimated("planes", Drawing()) > half
 
 
 def conv_example() -> tuple[Budget, list[NetworkSheet]]:
     items = load_template("conv-example").networks
-    found = budget((item.network, item.image, item.drawing) for item in items)
+    found = budget(NetworkSheet(item.network, item.image, item.drawing) for item in items)
     return found, [NetworkSheet(item.network, item.image, item.drawing) for item in items]
 
 
@@ -202,7 +202,7 @@ def test_cells_and_size_of_conv_example_are_met(tmp_path: Path) -> None:
 def test_rows_and_columns_are_those_that_are_written(tmp_path: Path) -> None:
     network = Sequential(Conv2d(1, 2, 3), MaxPool2d(2), Flatten(), Linear(18, 2))
     drawing = Drawing(worksheet="small", texts=(), border="blank")
-    (item,) = budget([(network, image((1, 8, 8)), drawing)]).networks
+    (item,) = budget([NetworkSheet(network, image((1, 8, 8)), drawing)]).networks
     build(network, tmp_path / "x.xlsx", image=np.eye(8), drawing=drawing)
     written = openpyxl.load_workbook(tmp_path / "x.xlsx")["small"]
     assert (item.rows, item.columns) == (written.max_row, written.max_column)
@@ -223,7 +223,7 @@ def test_what_does_not_fit_is_said_in_the_words_of_the_build(
 ) -> None:
     network = Sequential(layer)
     # An image that takes no memory.
-    found = budget([(network, np.broadcast_to(0.0, shape), drawing)])
+    found = budget([NetworkSheet(network, np.broadcast_to(0.0, shape), drawing)])
     (item,) = found.networks
     assert reason in item.refusal
     assert (item.fits, found.fits) == (False, False)
@@ -237,7 +237,10 @@ def test_what_does_not_fit_is_said_in_the_words_of_the_build(
 def test_one_network_that_does_not_fit_is_enough() -> None:
     network = Sequential(Conv2d(1, 1, 3))
     found = budget(
-        [(network, image((1, 8, 8)), Drawing("small")), (network, image((1, 3, 20_000)), ONE_SHEET)]
+        [
+            NetworkSheet(network, image((1, 8, 8)), Drawing("small")),
+            NetworkSheet(network, image((1, 3, 20_000)), ONE_SHEET),
+        ]
     )
     assert [item.fits for item in found.networks] == [True, False]
     assert not found.fits
@@ -248,7 +251,7 @@ def test_one_network_that_does_not_fit_is_enough() -> None:
 def test_how_many_worksheets_it_takes_and_why() -> None:
     network = Sequential(Conv2d(1, 1, 3), ReLU(), MaxPool2d(2))
     one, three, wide = (
-        budget([(network, image((1, 8, width)), drawing)]).lines()[-1]
+        budget([NetworkSheet(network, image((1, 8, width)), drawing)]).lines()[-1]
         for width, drawing in [
             (8, Drawing("small")),
             (8, Drawing("small", layout="per-layer")),
@@ -265,22 +268,22 @@ def test_how_many_worksheets_it_takes_and_why() -> None:
 
 def test_two_worksheets_take_twice_the_time_of_one() -> None:
     network = Sequential(Conv2d(1, 4, 3), MaxPool2d(2))
-    one = (network, image((1, 60, 60)), Drawing())
+    one = NetworkSheet(network, image((1, 60, 60)), Drawing())
     seconds, twice = budget([one]).seconds, budget([one, one]).seconds
     assert set(seconds) == {"IronCalc", "LibreOffice"}
     assert all(twice[name] == pytest.approx(2 * seconds[name]) for name in seconds)
     assert all(value > 0 for value in seconds.values())
     wider = budget(
-        [(Sequential(Conv2d(1, 4, 7, padding=2)), image((1, 60, 60)), Drawing())]
+        [NetworkSheet(Sequential(Conv2d(1, 4, 7, padding=2)), image((1, 60, 60)), Drawing())]
     ).seconds
     assert all(wider[name] > seconds[name] for name in seconds)
 
 
 def test_layers_that_do_not_fit_each_other_have_no_budget() -> None:
     with pytest.raises(ShapeError, match="layer conv1"):
-        budget([(Sequential(Conv2d(2, 1, 3)), image((1, 8, 8)), Drawing())])
+        budget([NetworkSheet(Sequential(Conv2d(2, 1, 3)), image((1, 8, 8)), Drawing())])
     with pytest.raises(LayoutError, match="nothing to draw"):
-        budget([(Sequential(Flatten()), image((1, 8, 8)), Drawing())])
+        budget([NetworkSheet(Sequential(Flatten()), image((1, 8, 8)), Drawing())])
 
 
 def test_the_budget_of_conv_example() -> None:

@@ -40,9 +40,9 @@ from sheetconv.checking import NUMBERS, POISON, CheckResult, check, report
 from sheetconv.drawing import FormulaStyle
 from sheetconv.errors import CalculatorError, CheckError, SheetconvError, WorkbookError
 from sheetconv.formulas import Placed, Role
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 from sheetconv.xlsx import sheet_parts
 
 CONV_EXAMPLE = "conv-example"
@@ -587,11 +587,16 @@ def test_small_numbers_resaved_by_libreoffice(tmp_path: Path) -> None:
 
 
 class FakeBook:
-    """A book of IronCalc, some of whose values are changed as they are read."""
+    """A book of IronCalc, some of whose values are changed as they are read.
+
+    One that does not recalculate shows the file's values: IronCalc itself calculates what
+    colour scales refer to when it opens a file.
+    """
 
     def __init__(self, engine: FakeEngine, path: Path) -> None:
         self.engine = engine
         self.book = find_engine("ironcalc").open(path)
+        self.file = planting.load_workbook(path, data_only=True)
 
     def set_values(self, area: Range, values: Sequence[Sequence[Value]]) -> None:
         self.book.set_values(area, values)
@@ -602,6 +607,10 @@ class FakeBook:
 
     def get_values(self, area: Range) -> list[list[Value]]:
         rows = self.book.get_values(area)
+        if not self.engine.recalculates:
+            sheet = self.file[area.sheet]
+            cells = sheet[area.a1] if ":" in area.a1 else ((sheet[area.a1],),)
+            rows = [[cell.value for cell in row] for row in cells]
         for text, change in self.engine.changes.items():
             cell = parse_cell(text)
             i, j = cell.row - area.row, cell.column - area.column

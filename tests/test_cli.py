@@ -31,9 +31,9 @@ from sheetconv.checking import check
 from sheetconv.checking.report import frame
 from sheetconv.diff import diff
 from sheetconv.images import load_image
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 SMALL = """\
 format = 1
@@ -160,8 +160,9 @@ def test_build_check_diff(tmp_path: Path) -> None:
 
 def test_diff(small: Path) -> None:
     (small.parent / "small.toml").write_text(SMALL)
-    run(small.parent, "build", "small.toml", "-o", "array.xlsx", "--formulas", "array")
-    done = run(small.parent, "diff", "small.xlsx", "array.xlsx", "--limit", "3")
+    for name, style in (("plain.xlsx", "sumproduct"), ("array.xlsx", "array")):
+        run(small.parent, "build", "small.toml", "-o", name, "--formulas", style, "--plain")
+    done = run(small.parent, "diff", "plain.xlsx", "array.xlsx", "--limit", "3")
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines()[3] == "... and 13 more"
     assert done.stdout.endswith("different: 16 differences\n")
@@ -180,7 +181,7 @@ def test_own_template_with_its_own_numbers(tmp_path: Path) -> None:
     }
     np.savez(tmp_path / "numbers.npz", **numbers)
     (tmp_path / "own.toml").write_text(SMALL.replace("layers", 'data = "numbers.npz"\nlayers', 1))
-    assert run(tmp_path, "build", "own.toml").returncode == 0
+    assert run(tmp_path, "build", "own.toml", "--plain").returncode == 0
     done = run(tmp_path, "check", "own.xlsx")
     assert done.returncode == 0
     with opened(tmp_path / "own.xlsx") as book:
@@ -215,7 +216,7 @@ def test_own_image_and_weights(
         SMALL + f"[networks.pixels]\nrange = [0, 2]\ninvert = {str(template_inverts).lower()}\n"
     )
     options = {None: [], True: ["--invert"], False: ["--no-invert"]}[invert]
-    call = ["build", "own.toml", "--image", image, "--weights", "w.npz", *options]
+    call = ["build", "own.toml", "--plain", "--image", image, "--weights", "w.npz", *options]
     if image == "x.csv" and invert is not None:
         assert "x.csv holds numbers, which are taken as they are" in refused(tmp_path, *call)
         return
@@ -254,7 +255,7 @@ def report(folder: Path, *files: str) -> pd.DataFrame:
 def test_name_with_spaces_and_letters_of_all_kinds(tmp_path: Path) -> None:
     name = "Faltung é 畳み込み.XLSX"
     (tmp_path / "small.toml").write_text(SMALL)
-    done = run(tmp_path, "build", "small.toml", "-o", name)
+    done = run(tmp_path, "build", "small.toml", "-o", name, "--plain")
     assert (done.returncode, done.stderr) == (0, "")
     assert f'sheetconv check "{name}"\n' in done.stdout
     done = run(tmp_path, "check", name)
@@ -271,7 +272,7 @@ def test_force_replaces(small: Path) -> None:
 
 def test_same_call_gives_the_same_bytes(small: Path) -> None:
     (small.parent / "small.toml").write_text(SMALL)
-    run(small.parent, "build", "small.toml", "-o", "again.xlsx")
+    run(small.parent, "build", "small.toml", "--plain", "-o", "again.xlsx")
     assert (small.parent / "again.xlsx").read_bytes() == small.read_bytes()
 
 
@@ -468,7 +469,7 @@ def other_weights(path: Path) -> None:
          lambda path: np.save(path, np.array([{}]), allow_pickle=True),
          "b.npy is not an .npy file of numbers: the array holds object"),
         (["--image", "b.csv"], lambda path: path.write_text("1,x"), "row 1, column 2 is 'x'"),
-        (["--invert"], None, "--invert and --no-invert are for a picture: give --image"),
+        (["--invert"], None, "--no-invert are for pictures: give --image or --pictures, too"),
         (["--image", "x.csv", "--no-invert"], None, "x.csv holds numbers"),
         (["--weights", "none.pt"], None, "none.pt does not exist"),
         (["--weights", "x.png"], None, "files of weights end in .npz, .safetensors, .pt, .pth"),
@@ -616,3 +617,180 @@ def test_a_fault_of_its_own_is_no_answer_about_cells(
         cli.main()
     assert caught.value.code == 70
     assert "RuntimeError: unforeseen" in capsys.readouterr().err
+
+
+# --- Pictures to choose from, and workbooks without
+
+
+def classes_of_pictures(folder: Path) -> None:
+    """Two folders named as classes, one picture beside them, and a file that is hidden."""
+    for name, grey in (("bank/cat/a.png", 40), ("bank/dog/b.png", 200), ("bank/c.png", 90)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (6, 6), grey).save(folder / name)
+    (folder / "bank" / ".hidden").write_text("x")
+
+
+def test_plain_has_the_network_alone(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    done = run(tmp_path, "build", "small.toml", "--plain")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].endswith("worksheets: small")
+    assert "18 formula cells, " in done.stdout
+    done = run(tmp_path, "build", "small.toml", "-o", "full.xlsx")
+    assert "worksheets: start, small, field, gallery, matrix, summary" in done.stdout
+    assert "the worksheet start says what to try" in done.stdout
+    assert run(tmp_path, "check", "full.xlsx").returncode == 0
+
+
+def test_a_folder_of_pictures_is_a_list(tmp_path: Path) -> None:
+    classes_of_pictures(tmp_path)
+    (tmp_path / "small.toml").write_text(SMALL + '[networks.drawing]\nclasses = ["cat", "dog"]\n')
+    done = run(tmp_path, "build", "small.toml", "--pictures", "bank", "--invert")
+    assert (done.returncode, done.stderr) == (0, "")
+    with opened(tmp_path / "small.xlsx") as book:
+        sheet = book["pictures"]
+        names = [sheet.cell(8 + k, 2).value for k in range(4)]
+        labels = [sheet.cell(8 + k, 3).value for k in range(4)]
+        assert names == ["no. 1 (c)", "no. 2 (a)", "no. 3 (b)", "draw your own"]
+        assert labels == [None, "cat", "dog", None]
+        assert sheet["F8"].value == pytest.approx(1 - 90 / 255)
+        assert book["small"]["E2"].value == "no. 1 (c)"
+    assert run(tmp_path, "check", "small.xlsx").returncode == 0
+
+
+def test_an_image_of_ones_own_comes_before_the_pictures(tmp_path: Path) -> None:
+    classes_of_pictures(tmp_path)
+    Image.new("L", (6, 6), 255).save(tmp_path / "mine.png")
+    (tmp_path / "small.toml").write_text(SMALL + '[networks.drawing]\nclasses = ["cat", "dog"]\n')
+    done = run(tmp_path, "build", "small.toml", "--pictures", "bank", "--image", "mine.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    with opened(tmp_path / "small.xlsx") as book:
+        assert book["pictures"]["B8"].value == "no. 1 (mine)"
+        assert book["pictures"]["F8"].value == 1
+        assert book["pictures"]["B9"].value == "no. 2 (c)"
+
+
+def test_pictures_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL + '[networks.drawing]\nclasses = ["cat", "dog"]\n')
+    pictures = np.random.default_rng(0).random((3, 1, 6, 6))
+    np.savez(tmp_path / "bank.npz", pictures=pictures, labels=np.array([1, -1, 0]))
+    done = run(tmp_path, "build", "small.toml", "--pictures", "bank.npz")
+    assert (done.returncode, done.stderr) == (0, "")
+    with opened(tmp_path / "small.xlsx") as book:
+        labels = [book["pictures"].cell(8 + k, 3).value for k in range(3)]
+        assert labels == ["dog", None, "cat"]
+        assert book["pictures"]["G9"].value == pictures[0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "prepare", "message"),
+    [
+        (["--pictures", "none"], None, "none is no folder and no .npz file"),
+        (["--pictures", "a.png"], None, "a.png is no folder and no .npz file"),
+        (["--pictures", "empty"], lambda p: (p / "empty").mkdir(), "empty holds no pictures"),
+        (["--pictures", "bank", "--plain"], None, "--plain has no list for --pictures"),
+        (["--pictures", "texts"], lambda p: text_as_picture(p), "is not a picture"),
+        (["--pictures", "b.npz"], lambda p: npz(p, x=np.zeros(3)), "no array 'pictures': it holds"),
+        (
+            ["--pictures", "b.npz"],
+            lambda p: npz(p, pictures=np.zeros((2, 1, 5, 5))),
+            "'pictures' has shape (2, 1, 5, 5): expected (count, 1, 6, 6)",
+        ),
+        (
+            ["--pictures", "b.npz"],
+            lambda p: npz(p, pictures=np.zeros((2, 1, 6, 6)), labels=np.array([0, 0.5])),
+            "'labels' holds what is no class",
+        ),
+        (
+            ["--pictures", "b.npz"],
+            lambda p: npz(p, pictures=np.zeros((2, 1, 6, 6)), labels=np.array([0])),
+            "1 labels for 2 pictures",
+        ),
+        (["--pictures", "b.npz"], lambda p: npz(p, pictures=np.zeros((0, 1, 6, 6))), "0, 1, 6, 6"),
+        (
+            ["--pictures", "b.npz", "--invert"],
+            lambda p: npz(p, pictures=np.zeros((2, 1, 6, 6))),
+            "b.npz holds numbers, which are taken as they are",
+        ),
+        (["--pictures", "many"], lambda p: many_files(p), "many holds 201 files: a list has room"),
+    ],
+)
+def test_pictures_that_cannot_be_used(
+    options: list[str],
+    prepare: Callable[[Path], object] | None,
+    message: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    if prepare is not None:
+        prepare(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert message in refused(tmp_path, "build", "small.toml", *options)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def npz(folder: Path, **arrays: np.ndarray) -> None:
+    np.savez(folder / "b.npz", **arrays)
+
+
+def text_as_picture(folder: Path) -> None:
+    (folder / "texts").mkdir()
+    (folder / "texts" / "a.png").write_text("no picture")
+
+
+def many_files(folder: Path) -> None:
+    (folder / "many").mkdir()
+    for number in range(201):
+        (folder / "many" / f"{number}.png").touch()
+
+
+def test_classes_are_named_on_the_command_line(tmp_path: Path) -> None:
+    classes_of_pictures(tmp_path)
+    (tmp_path / "small.toml").write_text(SMALL)
+    message = refused(tmp_path, "build", "small.toml", "--pictures", "bank")
+    assert "has no names of classes: give them in the order of the outputs" in message
+    call = ["build", "small.toml", "--pictures", "bank", "--classes", "dog, cat"]
+    assert run(tmp_path, *call).returncode == 0
+    with opened(tmp_path / "small.xlsx") as book:
+        texts = [cell.value for row in book["small"].iter_rows() for cell in row]
+        assert {"dog", "cat"} <= set(texts)
+    for names, words in (
+        ("a", "--classes has 1 names, and the output of worksheet 'small' has the shape (2,)"),
+        ("a,a", "--classes has a name that is empty or stands twice: 'a', 'a'"),
+        ("a,", "is empty or stands twice"),
+        ("a\x01,b", "control character"),
+    ):
+        call = ["build", "small.toml", "-o", "b.xlsx", "--classes", names]
+        assert words in refused(tmp_path, *call)
+
+
+def test_what_file_managers_leave_is_no_picture(tmp_path: Path) -> None:
+    classes_of_pictures(tmp_path)
+    (tmp_path / "bank" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "bank" / "cat" / "desktop.ini").write_bytes(b"x")
+    (tmp_path / "small.toml").write_text(SMALL)
+    call = ["build", "small.toml", "--pictures", "bank", "--classes", "dog,cat"]
+    assert run(tmp_path, *call).returncode == 0
+    (tmp_path / "bank" / "cow").mkdir()
+    assert "bank/cow holds no pictures" in refused(tmp_path, *call, "-o", "b.xlsx")
+
+
+def test_folders_that_are_named_as_no_class_are_refused(tmp_path: Path) -> None:
+    classes_of_pictures(tmp_path)
+    (tmp_path / "small.toml").write_text(SMALL + '[networks.drawing]\nclasses = ["cat", "cow"]\n')
+    message = refused(tmp_path, "build", "small.toml", "--pictures", "bank")
+    assert "the folder bank/dog is named as no class of this network: its classes are" in message
+
+
+def test_pictures_are_for_drawings_with_room_for_a_list(tmp_path: Path) -> None:
+    classes_of_pictures(tmp_path)
+    message = refused(tmp_path, "build", "conv-example", "--pictures", "bank")
+    assert "pins its cells and has no room for a list of pictures" in message
+    (tmp_path / "small.toml").write_text(SMALL + '[networks.guides]\nleave_out = ["pictures"]\n')
+    message = refused(tmp_path, "build", "small.toml", "--pictures", "bank")
+    assert "the template leaves out pictures" in message
+
+
+def test_pictures_are_for_networks_of_one_image(tmp_path: Path) -> None:
+    classes_of_pictures(tmp_path)
+    assert "shows 3 images at once" in refused(tmp_path, "build", "norms", "--pictures", "bank")

@@ -25,9 +25,9 @@ from sheetconv.cells import Cell, column_name, parse_range
 from sheetconv.diff import diff
 from sheetconv.diff.snapshot import SheetFacts, Style, snapshot
 from sheetconv.drawing import FormulaStyle
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template
 from sheetconv.workbook import BuiltWorkbook, build_workbook
-from sheetconv.worksheet import NetworkSheet
 from sheetconv.xlsx import sheet_parts
 
 GOLDEN = Path(__file__).parent / "golden" / "conv-example.json"

@@ -12,8 +12,8 @@ import sheetconv as sc
 from sheetconv.calculators import find_engine
 from sheetconv.cells import Range
 from sheetconv.drawing import Drawing
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 NETWORK = sc.Sequential(
     sc.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"),

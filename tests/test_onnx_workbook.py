@@ -43,7 +43,7 @@ def test_a_model_becomes_a_workbook_that_is_right(small: Path) -> None:
 def test_a_model_takes_an_image(small: Path) -> None:
     image = random(1, 6, 6)
     np.save(small.parent / "x.npy", image)
-    run(small.parent, "build", "small.onnx", "--image", "x.npy")
+    run(small.parent, "build", "small.onnx", "--plain", "--image", "x.npy")
     (item,) = load_template_or_model(small).networks
     build(item.network, small.parent / "same.xlsx", image=image, drawing=item.drawing)
     compared = run(small.parent, "diff", "small.xlsx", "same.xlsx")

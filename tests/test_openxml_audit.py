@@ -11,9 +11,9 @@ from openxml_audit import OpenXmlValidator
 
 import sheetconv as sc
 from sheetconv.drawing import Drawing
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template, template_names
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 
 def findings(path: Path) -> list[str]:
@@ -44,7 +44,7 @@ LARGE = ("lenet5", "simple-cnn-wide")
 @pytest.mark.parametrize("name", [name for name in template_names() if name not in LARGE])
 def test_templates_are_clean(name: str, tmp_path: Path) -> None:
     template = load_template(name)
-    sheets = [NetworkSheet(n.network, n.image, n.drawing) for n in template.networks]
+    sheets = [NetworkSheet(n.network, n.image, n.drawing, n.guides) for n in template.networks]
     built = build_workbook(sheets, tmp_path / "book.xlsx", title=template.title)
     assert findings(built.path) == []
 

@@ -13,9 +13,9 @@ from sheetconv.cells import MAX_SHEET_NAME, text_length
 from sheetconv.checking.report import frame, lines
 from sheetconv.drawing import Drawing
 from sheetconv.errors import LayoutError
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.pages import page_names
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 PER_LAYER = Drawing(layout="per-layer")
 

@@ -20,8 +20,8 @@ from sheetconv.contents import WorkbookContents
 from sheetconv.errors import CalculatorError, CheckError, SheetconvError, WorkbookError
 from sheetconv.layers import LAYERS
 from sheetconv.layers.base import Example
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 from sheetconv.xlsx import sheet_parts
 
 

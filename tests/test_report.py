@@ -16,9 +16,9 @@ from sheetconv.calculators import find_engine
 from sheetconv.checking import CheckResult, check
 from sheetconv.checking.report import frame, lines, require_report_name, write_report
 from sheetconv.errors import WorkbookError
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 COLUMNS = ["worksheet", "cell", "layer", "tensor", "unit", "verdict"]
 SOURCES = ["cached values", "ironcalc"]

@@ -23,6 +23,7 @@ from sheetconv import Conv2d, Dropout, MaxPool2d, Sequential
 from sheetconv.cells import Grid
 from sheetconv.drawing import Columns, Drawing, Text
 from sheetconv.formulas import CellFormulas, Moving, can_share
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.sheet_writer import (
     Band,
     BlankBand,
@@ -33,7 +34,6 @@ from sheetconv.sheet_writer import (
     SheetContent,
 )
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 deterministic = settings(derandomize=True, deadline=None, max_examples=60)
 

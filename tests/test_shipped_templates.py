@@ -13,9 +13,9 @@ import pytest
 
 from sheetconv import check, load_template
 from sheetconv.layers.base import Array
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import TemplateNetwork, template_names, templates_folder
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 #: Template -> which of its outputs is the image's class, and how many there are.
 CLASSIFIERS = {
@@ -67,18 +67,50 @@ def test_a_template_says_what_it_is(name: str) -> None:
 def test_the_data_holds_every_number_and_nothing_is_random(name: str) -> None:
     for item in load_template(name).networks:
         with np.load(templates_folder() / f"{name}.npz") as data:
-            assert {"input", *item.network.state_dict()} == set(data.files)
+            named = set(data.files) - {"pictures", "labels"}
+            assert {"input", *item.network.state_dict()} == named
             assert all(data[key].dtype == np.float64 for key in data.files)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_built_workbook_agrees_with_numpy(name: str, tmp_path: Path) -> None:
     template = load_template(name)
-    sheets = [NetworkSheet(item.network, item.image, item.drawing) for item in template.networks]
+    sheets = [
+        NetworkSheet(item.network, item.image, item.drawing, item.guides)
+        for item in template.networks
+    ]
     built = build_workbook(sheets, tmp_path / f"{name}.xlsx", title=template.title)
     result = check(built.path)
     assert result.ok, result.wrong[:3]
-    assert result.formula_cells == built.formula_cells == SHIPPED[name][1]
+    assert result.formula_cells == built.formula_cells
+    fed = sum(
+        layout.placed[tensor].size
+        for item, layout in zip(template.networks, built.layouts, strict=True)
+        for tensor in fed_tensors(item)
+    )
+    assert built.formula_cells - built.guide_cells == SHIPPED[name][1] + fed
+
+
+def fed_tensors(item: TemplateNetwork) -> list[str]:
+    """The tensors that a workbook of the template takes from its lists."""
+    pictures = item.guides.pictures is not None and not item.drawing.is_pinned
+    kernels = [f"{next(iter(item.network.layers))}.weight"] if item.guides.kernels else []
+    return [*(["input"] if pictures else []), *kernels]
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"conv-example", "norms"}))
+def test_pictures_to_choose_from_begin_with_the_template_s_own(name: str) -> None:
+    (item,) = load_template(name).networks
+    assert item.guides.pictures is not None
+    first = 0 if name == "rgb" else 1  # the landscape itself is added
+    assert len(item.guides.pictures) >= 3
+    if first:
+        np.testing.assert_array_equal(item.guides.pictures[0], item.image)
+    if name in CLASSIFIERS:
+        answers = item.network(item.guides.pictures).argmax(1)
+        named = [item.drawing.classes[k] for k in answers]
+        right = [a == b for a, b in zip(named, item.guides.labels, strict=True)]
+        assert right.count(False) == 2
 
 
 # --- Trained networks

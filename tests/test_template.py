@@ -577,3 +577,69 @@ def test_the_documentation_s_template_loads(tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     (network,) = load_template(path).networks
     assert network.drawing.worksheet == "small"
+
+
+# --- What explains a network
+
+
+def test_guides_are_read_with_pictures_and_labels(write: Callable[[str], Path]) -> None:
+    text = GOOD + (
+        '[networks.drawing]\nclasses = ["cat", "dog"]\n'
+        '[networks.guides]\nmatrix = "conv1"\nkernels = true\nleave_out = ["gallery"]\n'
+    )
+    if "[networks.drawing]" in GOOD:
+        text = GOOD.replace("[networks.drawing]", '[networks.drawing]\nclasses = ["cat", "dog"]')
+        text += '[networks.guides]\nmatrix = "conv1"\nkernels = true\nleave_out = ["gallery"]\n'
+    path = write(text)
+    with np.load(path.with_suffix(".npz")) as data:
+        arrays = dict(data)
+    pictures = np.random.default_rng(0).random((3, 1, 6, 6))
+    np.savez(path.with_suffix(".npz"), **arrays, pictures=pictures, labels=np.array([1, -1, 0]))
+    (item,) = load_template(path).networks
+    guides = item.guides
+    assert (guides.matrix, guides.kernels, guides.leave_out) == ("conv1", True, ("gallery",))
+    assert guides.labels == ("dog", "", "cat")
+    assert guides.pictures is not None
+    np.testing.assert_array_equal(guides.pictures, pictures)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("matriks = 1", "matriks"),
+        ("matrix = 1", "networks[0].guides.matrix is 1: expected the name of a convolution"),
+        ('kernels = "yes"', "networks[0].guides.kernels is 'yes': expected true or false"),
+        ('leave_out = "gallery"', "networks[0].guides.leave_out"),
+        ('leave_out = ["galery"]', "did you mean gallery?"),
+        ("leave_out = [1]", "networks[0].guides.leave_out"),
+    ],
+)
+def test_guides_that_are_none_are_refused(
+    table: str, message: str, write: Callable[[str], Path]
+) -> None:
+    assert message in refused(write(f"{GOOD}\n[networks.guides]\n{table}\n"))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"pictures": np.zeros((2, 1, 5, 5))},
+            "'pictures' has shape (2, 1, 5, 5): expected (count",
+        ),
+        ({"pictures": np.zeros((2, 1, 6, 6)), "labels": np.array([0.5, 1])}, "what is no class"),
+        ({"pictures": np.zeros((2, 1, 6, 6)), "labels": np.zeros(3)}, "3 labels for 2 pictures"),
+        ({"labels": np.zeros(3)}, "labels or names without pictures"),
+        ({"pictures": np.full((2, 1, 6, 6), np.inf)}, "pictures holds NaN or infinity"),
+    ],
+)
+def test_pictures_that_do_not_fit_are_refused(
+    arrays: dict[str, np.ndarray], message: str, write: Callable[[str], Path]
+) -> None:
+    path = write(GOOD)
+    with np.load(path.with_suffix(".npz")) as data:
+        own = dict(data)
+    np.savez(path.with_suffix(".npz"), **own, **arrays)
+    refusal = refused(path)
+    assert message in refusal
+    assert str(path.with_suffix(".npz")) in refusal

@@ -37,12 +37,12 @@ from sheetconv.cells import Cell, parse_cell
 from sheetconv.description import Described
 from sheetconv.layers import Layer
 from sheetconv.layout import Stage
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.summary import summarize
 from sheetconv.template import load_template
 from sheetconv.tensor_cells import read_descriptions
 from sheetconv.tracing import Tracer
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 Mask = NDArray[np.bool_]
 Unit = tuple[str, str, int]

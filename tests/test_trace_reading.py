@@ -13,11 +13,11 @@ from test_cli import ERROR, run
 import sheetconv as sc
 from sheetconv.cells import Cell
 from sheetconv.errors import TraceError, WorkbookError
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template
 from sheetconv.tracing import Tracer
 from sheetconv.tracing.panels import panels_of
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 BT13 = "'conv-example'!BT13"
 

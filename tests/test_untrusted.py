@@ -16,9 +16,9 @@ from sheetconv import worksheet
 from sheetconv.data_files import load_arrays
 from sheetconv.drawing import Style, Text
 from sheetconv.errors import LayoutError, ShapeError, SheetconvError, TemplateError
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.template import load_template
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 from sheetconv.xlsx import read_cells
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(1)", "{=SUM(1)}", '=HYPERLINK("http://x.y")']

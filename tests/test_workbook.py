@@ -18,9 +18,9 @@ from sheetconv.cells import Grid
 from sheetconv.description import HEADING, from_rows
 from sheetconv.drawing import Columns, Drawing, Fill, Style, Text
 from sheetconv.errors import LayoutError, ShapeError, SheetconvError, WorkbookError
+from sheetconv.network_sheet import NetworkSheet
 from sheetconv.sheet_writer import CellWorksheet
 from sheetconv.workbook import build_workbook
-from sheetconv.worksheet import NetworkSheet
 
 IMAGE = np.random.default_rng(0).normal(size=(6, 6))
 

@@ -31,7 +31,8 @@ def test_every_workbook_is_listed() -> None:
 def test_a_workbook_is_what_its_command_makes(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sheetconv", *MADE_BY[name].split(), "-o", name]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    found = diff(FOLDER / name, tmp_path / name, rtol=0.0)
+    # NumPy adds in another order on another processor.
+    found = diff(FOLDER / name, tmp_path / name)
     assert found.equal, "\n".join(found.lines())
 
 
