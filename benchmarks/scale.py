@@ -100,7 +100,8 @@ def check(path: Path, engines: list[str]) -> tuple[int, float]:
 def worksheets(case: str, cells: int) -> Iterator[tuple[str, Iterator[tuple[int, Row]]]]:
     """The name of each worksheet of sheetconv's, and its rows: column, value, formula or ""."""
     from sheetconv.formulas import formula_text
-    from sheetconv.network_sheet import NetworkSheet, PreparedSheet
+    from sheetconv.network_sheet import NetworkSheet
+    from sheetconv.worksheet import PreparedSheet
 
     net, image = CASES[case](cells)
     prepared = PreparedSheet(NetworkSheet(net, image), 0)
