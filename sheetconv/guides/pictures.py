@@ -300,7 +300,7 @@ class Pictures(Guide):
         labels = area_ref(Range(self.sheet, _FIRST, _LABEL, self.count, 1), self.home)
         chosen = ref(self.at(_CHOSEN_ROW, _LABEL), self.home)
         before = Cell(self.home, ANSWER_ROW, _LABEL_COLUMN - 1)
-        yield GuideCell(before, "is", style=Style(align="right"))
+        yield GuideCell(before, "is", style=Style(align="center"))
         yield GuideCell(
             self.label,
             self.shown_label(shown),
