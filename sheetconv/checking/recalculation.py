@@ -21,50 +21,42 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..calculators import Engine, OpenBook, find_engine
-from ..cells import Grid
+from ..calculators import Engine, find_engine
 from ..description import Described
 from ..errors import CalculatorError, CheckError
-from ..formulas import Placed, Role
+from ..formulas import Role
 from ..guides import Shown
 from ..layers.base import Array
-from ..layout import Stage
 from ..moved_cells import QUESTION, look_moved
 from ..tensor_cells import (
     TensorCells,
-    calculated,
     cell_of,
     read_descriptions,
     read_tensors,
 )
-from ..values import Value
 from ..xlsx import poison
-from .comparing import POISON, Got, compare, shown_value
-from .guides import (
-    GuideCells,
-    calculated_guides,
-    choices,
-    choose,
-    compare_guides,
-    guide_structure,
-    read_guides,
-    texts,
+from .books import (
+    NetworkBook,
+    all_arrays,
+    given_numbers,
+    is_given,
+    no_number,
+    read_formulas,
+    write_numbers,
 )
+from .choosing import MOST_PROBED_CELLS, check_choices, compare_all, probed_guides
+from .comparing import POISON, Got, compare, shown_value
+from .guides import GuideCells, compare_guides, guide_structure, read_guides
 from .padding import readers_of_wrong_padding, wrong_padding
 from .probes import draw, needed, tested
-from .results import NUMBERS, CheckResult, LayerResult, WrongCell
+from .results import CheckResult, LayerResult, WrongCell
 
 _COPY = "sheetconv-recalculated.xlsx"
 
-# Where a probe is slow, not all are run unless asked for: recalculated cells of all of them.
-_MOST_PROBED_CELLS = 2_000_000
 _FEWEST_PROBES = 2
-_FEWEST_CHOICES = 4
 
 # Twice the relative error of a number that was rounded to 15 digits: of two factors.
 _FIFTEEN_DIGITS = 1e-14
@@ -110,7 +102,7 @@ def check(
     engines = (engines,) if isinstance(engines, str) else engines
     found = [find_engine(item) if isinstance(item, str) else item for item in engines]
     books = [
-        _Book(item, read_tensors(path, item), read_guides(path, item))
+        NetworkBook(item, read_tensors(path, item), read_guides(path, item))
         for item in read_descriptions(path)
     ]
     for described, tensors, guides in books:
@@ -136,14 +128,6 @@ def check(
         )
     result.seconds = time.perf_counter() - began
     return result
-
-
-class _Book(NamedTuple):
-    """One network of the workbook, and its cells as the file has them."""
-
-    described: Described
-    tensors: dict[str, TensorCells]
-    guides: GuideCells
 
 
 def _check_structure(
@@ -179,10 +163,10 @@ def _check_structure(
             for index, value in sorted(tensor.odd.items()):
                 # What a list feeds into a cell is said of the list.
                 if value is not None and not (name in fed and tensor.is_formula[index]):
-                    result.structure.append(_no_number(tensor.placed, index, value, "file"))
+                    result.structure.append(no_number(tensor.placed, index, value, "file"))
 
 
-def _check_cached(result: CheckResult, books: Sequence[_Book]) -> None:
+def _check_cached(result: CheckResult, books: Sequence[NetworkBook]) -> None:
     if not any(tensor.has_cached_values for book in books for tensor in book.tensors.values()):
         result.notes.append(
             "the file holds no cached values: it was saved by a program that does not calculate "
@@ -191,10 +175,10 @@ def _check_cached(result: CheckResult, books: Sequence[_Book]) -> None:
         )
         return
     for _, tensors, _ in books:
-        for tensor in filter(_is_given, tensors.values()):
+        for tensor in filter(is_given, tensors.values()):
             for index in np.flatnonzero(tensor.is_formula).tolist():
                 if tensor.odd.get(index, 0.0) is None:
-                    result.structure.append(_no_number(tensor.placed, index, None, "cached values"))
+                    result.structure.append(no_number(tensor.placed, index, None, "cached values"))
     layers = _compare_cached(books, 0.0)
     if any(layer.wrong or layer.follows for layer in layers) and _has_fifteen_digits(books):
         layers = _compare_cached(books, _FIFTEEN_DIGITS)
@@ -205,26 +189,26 @@ def _check_cached(result: CheckResult, books: Sequence[_Book]) -> None:
     result.layers += layers
 
 
-def _compare_cached(books: Sequence[_Book], coarseness: float) -> list[LayerResult]:
+def _compare_cached(books: Sequence[NetworkBook], coarseness: float) -> list[LayerResult]:
     layers = []
     for described, tensors, guides in books:
         got = {
             name: (tensor.numbers, tensor.odd)
             for name, tensor in tensors.items()
-            if not _is_given(tensor)
+            if not is_given(tensor)
         }
         excused = readers_of_wrong_padding(described, tensors)
-        given, source = _given(tensors), "cached values"
+        given, source = given_numbers(tensors), "cached values"
         layers += compare(described, given, got, source, coarseness, excused)
         values = guides.values
-        shown = Shown(_arrays(described, given, got), guides.held)
+        shown = Shown(all_arrays(described, given, got), guides.held)
         layers += compare_guides(
             described, shown, values, source, coarseness=coarseness, fed=tensors
         )
     return layers
 
 
-def _has_fifteen_digits(books: Sequence[_Book]) -> bool:
+def _has_fifteen_digits(books: Sequence[NetworkBook]) -> bool:
     return all(
         float(f"{number:.15g}") == number
         for book in books
@@ -232,20 +216,6 @@ def _has_fifteen_digits(books: Sequence[_Book]) -> bool:
         for number in tensor.numbers.tolist()
         if tensor.placed.role.is_formula and math.isfinite(number)
     )
-
-
-def _no_number(placed: Placed, index: int, value: Value, source: str) -> WrongCell:
-    reason = f"{shown_value(value)} stands where a number is expected"
-    return WrongCell(cell_of(placed, index), NUMBERS, source, value, None, 0.0, reason)
-
-
-def _given(tensors: Mapping[str, TensorCells]) -> dict[str, Array]:
-    """The image, the weights and the settings, as the file holds them."""
-    return {name: tensor.array for name, tensor in tensors.items() if _is_given(tensor)}
-
-
-def _is_given(tensor: TensorCells) -> bool:
-    return not tensor.placed.role.is_formula
 
 
 @contextmanager
@@ -262,7 +232,11 @@ def _naming(result: CheckResult) -> Iterator[None]:
 
 
 def _check_engine(
-    result: CheckResult, engine: Engine, books: Sequence[_Book], probes: int | None, timeout: float
+    result: CheckResult,
+    engine: Engine,
+    books: Sequence[NetworkBook],
+    probes: int | None,
+    timeout: float,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="sheetconv-") as folder:
         copy = Path(folder) / _COPY
@@ -282,128 +256,35 @@ def _check_engine(
                     for item in books:
                         excused = readers[item.described.worksheet]
                         held = item.guides.held
-                        got = _compare_all(result, engine, book, item, held, engine.name, excused)
+                        got = compare_all(result, engine, book, item, held, engine.name, excused)
                         _keep_noise(random, item.described, got)
-                        _check_choices(result, engine, book, item, held, excused)
+                        check_choices(result, engine, book, item, held, excused)
                 if turn and all(len(item.described.layout.stages) == 1 for item in books):
                     continue
                 for probe in range(probes):
                     drawn = [
-                        draw(item.described, _given(item.tensors), probe, turn) for item in books
+                        draw(item.described, given_numbers(item.tensors), probe, turn)
+                        for item in books
                     ]
                     for item, numbers in zip(books, drawn, strict=True):
-                        _write_numbers(book, item.described, numbers, shown)
+                        write_numbers(book, item.described, numbers, shown)
                     book.recalculate()
                     for item, numbers in zip(books, drawn, strict=True):
                         described = item.described
-                        got = _read_formulas(book, described, tested(described, turn))
+                        got = read_formulas(book, described, tested(described, turn))
                         source = f"{engine.name}, probe {probe + 1}"
                         result.layers += compare(
                             described, numbers, got, source, excused=readers[described.worksheet]
                         )
                         _keep_noise(random, described, got)
                         if described.guides and probe < _FEWEST_PROBES:
-                            result.layers += _probed_guides(book, item, numbers, source)
+                            result.layers += probed_guides(book, item, numbers, source)
         _check_noise(result, engine, books, random)
-
-
-def _compare_all(
-    result: CheckResult,
-    engine: Engine,
-    book: OpenBook,
-    item: _Book,
-    held: Mapping[str, tuple[Value, ...]],
-    source: str,
-    excused: Mapping[str, NDArray[np.bool_]],
-) -> Got:
-    """Hold a network and its guides against NumPy, as an engine now shows them.
-
-    Args:
-        result: takes what is found.
-        engine, book: the engine, and the workbook open in it.
-        item: the network.
-        held: what a person's cells hold now, by name.
-        source: for the results.
-        excused: as for `compare`.
-    """
-    described = item.described
-    given = _read_given(result, engine, book, item)
-    got = _read_formulas(book, described, described.layout.stages)
-    result.layers += compare(described, given, got, source, excused=excused)
-    if described.guides:
-        values = calculated_guides(book, item.guides)
-        shown = Shown(_arrays(described, given, got), held)
-        result.layers += compare_guides(described, shown, values, source, fed=item.tensors)
-    return got
-
-
-def _probed_guides(
-    book: OpenBook, item: _Book, numbers: Mapping[str, Array], source: str
-) -> list[LayerResult]:
-    """The guides of a network whose tensors were overwritten with random numbers."""
-    described = item.described
-    got = _read_formulas(book, described, described.layout.stages)
-    values = calculated_guides(book, item.guides)
-    shown = Shown(_arrays(described, numbers, got), item.guides.held, overwritten=True)
-    return compare_guides(described, shown, values, source)
-
-
-def _arrays(described: Described, given: Mapping[str, Array], got: Got) -> dict[str, Array]:
-    """Every tensor as it is shown, in its shape."""
-    placed = described.layout.placed
-    formulas = {name: numbers.reshape(placed[name].shape) for name, (numbers, _) in got.items()}
-    return {**given, **formulas}
-
-
-def _check_choices(
-    result: CheckResult,
-    engine: Engine,
-    book: OpenBook,
-    item: _Book,
-    held: Mapping[str, tuple[Value, ...]],
-    excused: Mapping[str, NDArray[np.bool_]],
-) -> None:
-    """Choose each picture, unit and kernel in turn, and hold everything against NumPy."""
-    described = item.described
-    most = max(_FEWEST_CHOICES, _MOST_PROBED_CELLS // max(1, result.formula_cells))
-    turns, all_of_them = choices(described, held, most)
-    if len(turns) < all_of_them:
-        note = (
-            f"{len(turns)} choices of {all_of_them} were made on {described.worksheet}, as there "
-            f"are {result.formula_cells:,} formula cells"
-        )
-        result.notes += [note] if note not in result.notes else []
-    with_text = texts(described, held)
-    for number, chosen in enumerate([*turns, *with_text], 1):
-        choose(book, item.guides, chosen)
-        book.recalculate()
-        source, now = f"{engine.name}, choice {number}", {**held, **chosen}
-        if number > len(turns):
-            result.layers += _guides_with_text(book, item, now, source)
-        else:
-            _compare_all(result, engine, book, item, now, source, excused)
-        choose(book, item.guides, {name: held[name] for name in chosen})
-
-
-def _guides_with_text(
-    book: OpenBook, item: _Book, held: Mapping[str, tuple[Value, ...]], source: str
-) -> list[LayerResult]:
-    """The guides of a network that has a text where a number is expected."""
-    described = item.described
-    got = _read_formulas(book, described, described.layout.stages)
-    fed: Got = {
-        name: calculated(book, tensor.placed)
-        for name, tensor in item.tensors.items()
-        if _is_given(tensor) and tensor.is_formula.any()
-    }
-    tensors = _arrays(described, _given(item.tensors), {**fed, **got})
-    values = calculated_guides(book, item.guides)
-    return compare_guides(described, Shown(tensors, held), values, source, fed=item.tensors)
 
 
 def _affordable(result: CheckResult, probes: int) -> int:
     """How many of the probes that are needed are run unasked."""
-    most = max(_FEWEST_PROBES, _MOST_PROBED_CELLS // max(1, result.formula_cells))
+    most = max(_FEWEST_PROBES, MOST_PROBED_CELLS // max(1, result.formula_cells))
     if probes <= most:
         return probes
     note = (
@@ -422,7 +303,10 @@ def _keep_noise(random: dict[str, list[Array]], described: Described, got: Got) 
 
 
 def _check_noise(
-    result: CheckResult, engine: Engine, books: Sequence[_Book], random: Mapping[str, list[Array]]
+    result: CheckResult,
+    engine: Engine,
+    books: Sequence[NetworkBook],
+    random: Mapping[str, list[Array]],
 ) -> None:
     """A random number that several recalculations leave as it was is none."""
     for described, _, _ in books:
@@ -447,58 +331,3 @@ def _check_noise(
                             reason,
                         )
                     )
-
-
-def _write_numbers(
-    book: OpenBook, described: Described, numbers: Mapping[str, Array], shown: dict[str, Array]
-) -> None:
-    """Write the numbers that are not those which an earlier probe wrote; keep them in `shown`."""
-    for name, values in numbers.items():
-        key = f"{described.worksheet}!{name}"
-        if key in shown and np.array_equal(shown[key], values):
-            continue
-        shown[key] = values
-        flat, start = values.reshape(-1), 0
-        for grid in described.layout.placed[name].grids:
-            plane = flat[start : start + grid.size].reshape(grid.height, grid.width)
-            start += grid.size
-            rows = plane.tolist() if grid.compact else _spread_out(plane, grid)
-            book.set_values(grid.bounds, rows)
-
-
-def _spread_out(plane: Array, grid: Grid) -> list[list[Value]]:
-    """Rows of a grid's bounds, with None between its cells."""
-    bounds = grid.bounds
-    rows: list[list[Value]] = [[None] * bounds.width for _ in range(bounds.height)]
-    for i, row in enumerate(plane.tolist()):
-        rows[i * grid.row_step][:: grid.column_step] = row
-    return rows
-
-
-def _read_given(
-    result: CheckResult, engine: Engine, book: OpenBook, item: _Book
-) -> dict[str, Array]:
-    """The image and the weights; those that a person made formulas, as the engine has them."""
-    tensors, given = item.tensors, _given(item.tensors)
-    fed = {name for guide in item.described.guides for name in guide.feeds()}
-    for name, array in given.items():
-        tensor = tensors[name]
-        if tensor.is_formula.any():
-            numbers, odd = calculated(book, tensor.placed)
-            flat = np.where(tensor.is_formula, numbers, array.reshape(-1))
-            given[name] = flat.reshape(tensor.placed.shape)
-            result.structure += [
-                _no_number(tensor.placed, index, value, engine.name)
-                for index, value in odd.items()
-                if tensor.is_formula[index] and name not in fed
-            ]
-    return given
-
-
-def _read_formulas(book: OpenBook, described: Described, stages: Sequence[Stage]) -> Got:
-    return {
-        name: calculated(book, placed)
-        for stage in stages
-        for name, placed in described.layout.placed.items()
-        if placed.role.is_formula and name.startswith(f"{stage.name}.")
-    }

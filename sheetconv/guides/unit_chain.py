@@ -143,6 +143,8 @@ class UnitChain:
                     }
                     for axis, lit in enumerate((rows, columns))
                 )
+            # What strides leave out between the first and the last counts as seen.
+            rows, columns = _filled(rows), _filled(columns)
             spans[number] = _ends(images, channels, rows, columns)
         return spans
 
@@ -168,6 +170,10 @@ def _as_planes(shape: Shape) -> tuple[int, int, int]:
 def groups_of(layer: Layer, shape: Shape) -> int:
     """Into how many parts the channels of planes fall; a vector is one channel."""
     return layer.channel_groups(shape) if len(shape) == 3 else 1
+
+
+def _filled(part: set[int]) -> set[int]:
+    return set(range(min(part), max(part) + 1)) if part else part
 
 
 def _ends(*parts: set[int]) -> tuple[int, ...]:
