@@ -90,8 +90,10 @@ def expected(guide: ReceptiveFieldGuide, unit: str, number: int) -> np.ndarray:
 
 
 @pytest.mark.usefixtures("libreoffice")
-@pytest.mark.parametrize("aligned", [False, True])
-def test_what_a_unit_sees_is_framed_and_nothing_else(aligned: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("aligned", "images"), [(False, 1), (True, 1), (False, 2), (True, 3)])
+def test_what_a_unit_sees_is_framed_and_nothing_else(
+    aligned: bool, images: int, tmp_path: Path
+) -> None:
     network = sc.Sequential(
         sc.Conv2d(1, 2, 3, stride=2, padding=1),
         sc.ReLU(),
@@ -101,13 +103,13 @@ def test_what_a_unit_sees_is_framed_and_nothing_else(aligned: bool, tmp_path: Pa
         sc.Linear(8, 2),
     )
     drawing = Drawing(aligned=frozenset({"maxpool1"} if aligned else ()))
-    image = np.random.default_rng(0).random((12, 12))
+    image = np.random.default_rng(0).random((images, 1, 12, 12)) + 0.5
     built = sc.build(network, tmp_path / "a.xlsx", image=image, drawing=drawing, guides=True)
     (guide,) = (
         g for g in read_descriptions(built.path)[0].guides if isinstance(g, ReceptiveFieldGuide)
     )
     place = next(guide.given()["unit"].grid.cells())
-    area = Range("network", 0, 0, 40, 60)
+    area = Range("network", 0, 0, 40 * images, 60)
     compared = 0
     with Office(built.path, 120.0) as office:
         screen = Screen(office, area)
@@ -121,6 +123,9 @@ def test_what_a_unit_sees_is_framed_and_nothing_else(aligned: bool, tmp_path: Pa
                 found = lit(screen, guide.layout.placed[step.name])
                 np.testing.assert_array_equal(found, wanted, err_msg=f"{unit}: {step.name}")
                 compared += int(wanted.sum())
+            # The heat map shows through, framed or not: no pixel here is zero, which is white.
+            pixels = [cell for grid in guide.layout.placed["input"].grids for cell in grid.cells()]
+            assert all(screen.colour_inside(cell) != (255, 255, 255) for cell in pixels)
     assert compared > 100
 
 

@@ -230,8 +230,9 @@ class Pictures(Guide):
         return Range(self.sheet, _FIRST, _CHOSEN, self.count, 1)
 
     def shown_label(self, shown: Shown) -> str:
-        """The label of the chosen picture."""
-        return as_text(shown.given["picture labels"][self._number(shown) or 0])
+        """The label of the chosen picture; empty where no name is chosen."""
+        number = self._number(shown)
+        return "" if number is None else as_text(shown.given["picture labels"][number])
 
     def fed(self, shown: Shown) -> dict[str, Array]:
         number = self._number(shown) or 0
@@ -299,12 +300,13 @@ class Pictures(Guide):
     def _label_cells(self, shown: Shown) -> Iterator[GuideCell]:
         labels = area_ref(Range(self.sheet, _FIRST, _LABEL, self.count, 1), self.home)
         chosen = ref(self.at(_CHOSEN_ROW, _LABEL), self.home)
+        beside = area_ref(self._chosen_area, self.home)
         before = Cell(self.home, ANSWER_ROW, _LABEL_COLUMN - 1)
         yield GuideCell(before, "is", style=Style(align="center"))
         yield GuideCell(
             self.label,
             self.shown_label(shown),
-            f'INDEX({labels},{chosen})&""',
+            f'IF(SUM({beside})=0,"",INDEX({labels},{chosen})&"")',
             style=Style(bold=True, align="left"),
             across=4,
         )

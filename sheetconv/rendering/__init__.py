@@ -110,8 +110,8 @@ def render(
         if several:
             targets = [_beside(target, item.sheet) for item in areas]
         with written_together(targets, force=force) as temporaries:
-            for page, temporary in zip(pages, temporaries, strict=True):
-                save_picture(page, temporary, dpi)
+            for page, temporary, item in zip(pages, temporaries, areas, strict=True):
+                save_picture(page, temporary, dpi, item.sheet)
         return targets
 
 

@@ -73,8 +73,14 @@ def print_pages(office: Office, areas: Sequence[Range]) -> list[Page]:
     return [Page(file, number, *size) for number, size in enumerate(sizes)]
 
 
-def save_picture(page: Page, target: Path, dpi: float | None) -> None:
+def save_picture(page: Page, target: Path, dpi: float | None, sheet: str) -> None:
     """Write a page as a .png; `dpi` is 144 by default, or what 50 million pixels allow.
+
+    Args:
+        page: what to draw.
+        target: the file to write.
+        dpi: pixels per inch.
+        sheet: the worksheet's name, for errors.
 
     Raises:
         WorkbookError: it has too many pixels at this `dpi`.
@@ -84,7 +90,7 @@ def save_picture(page: Page, target: Path, dpi: float | None) -> None:
         dpi = min(_DPI, most)
     elif dpi > most:
         raise WorkbookError(
-            f"the picture would have more than {_MAX_PIXELS:,} pixels at {dpi:g} dpi: "
+            f"the picture of {sheet!r} would have more than {_MAX_PIXELS:,} pixels at {dpi:g} dpi: "
             f"use at most --dpi {math.floor(most)}, or draw a smaller range"
         )
     picture = draw(page, dpi)
