@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .layers.leaky_relu import LeakyReLU
     from .layers.linear import Linear
     from .layers.max_pool2d import MaxPool2d
+    from .layers.normalize import Normalize
     from .layers.relu import ReLU
     from .layers.sigmoid import Sigmoid
     from .layers.softmax import Softmax
@@ -54,6 +55,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Normalize",
     "Pixels",
     "ReLU",
     "Sequential",
@@ -84,6 +86,7 @@ _MODULES = {
     "LeakyReLU": "layers.leaky_relu",
     "GELU": "layers.gelu",
     "InstanceNorm2d": "layers.instance_norm2d",
+    "Normalize": "layers.normalize",
     "BatchNorm2d": "layers.batch_norm2d",
     "AvgPool2d": "layers.avg_pool2d",
     "AdaptiveMaxPool2d": "layers.adaptive_max_pool2d",

@@ -26,6 +26,7 @@ from sheetconv import (
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Normalize,
     ReLU,
     Sequential,
     Sigmoid,
@@ -110,6 +111,7 @@ MAKERS: dict[str, Maker] = {
     "AdaptiveMaxPool2d": lambda draw, shape: AdaptiveMaxPool2d(1),
     "BatchNorm2d": lambda draw, shape: BatchNorm2d(**norm(draw, shape)),
     "InstanceNorm2d": lambda draw, shape: InstanceNorm2d(**norm(draw, shape)),
+    "Normalize": lambda draw, shape: Normalize(shape[0]),
     "ReLU": lambda draw, shape: ReLU(),
     "LeakyReLU": lambda draw, shape: LeakyReLU(draw(st.sampled_from([0.01, 0.25, 0.0, 1.0]))),
     "Sigmoid": lambda draw, shape: Sigmoid(),
@@ -139,7 +141,7 @@ def cases(draw: st.DrawFn, kind: str | None = None, channels: tuple[int, ...] = 
         channels: how many the image may have.
     """
     shape: Shape = (draw(st.sampled_from(channels)), *draw(st.tuples(*[st.integers(1, 7)] * 2)))
-    if kind != "Flatten" and kind not in OF_PLANES[:7] and draw(st.integers(0, 9)) == 0:
+    if kind != "Flatten" and kind not in OF_PLANES[:8] and draw(st.integers(0, 9)) == 0:
         shape = (draw(st.integers(1, 6)),)
     input_shape, layers, missing = shape, list[Layer](), kind
     for left in range(draw(st.integers(1, 5)), -1, -1):
@@ -179,7 +181,7 @@ def _train(network: Sequential, seed: int) -> None:
     """
     rng = np.random.default_rng(seed)
     for name, layer in network:
-        if isinstance(layer, BatchNorm2d | InstanceNorm2d):
+        if isinstance(layer, BatchNorm2d | InstanceNorm2d | Normalize):
             for key, value in network.params[name].items():
                 network.params[name][key] = rng.normal(size=value.shape)
             probed = layer.probe_settings(rng)

@@ -25,6 +25,7 @@ from sheetconv import (
     Flatten,
     LeakyReLU,
     Linear,
+    Normalize,
     ReLU,
     Sigmoid,
     Softmax,
@@ -310,6 +311,44 @@ def test_instance_normalization(affine: bool) -> None:
     )
     (layer,) = network.layers.values()
     assert layer.config().get("affine", False) is affine
+
+
+# --- Means that are taken off, and deviations
+
+
+@pytest.mark.parametrize("shape", [(), (2, 1, 1), (1, 2, 1, 1)])
+def test_what_is_taken_off_and_divided_by_is_one_layer(shape: tuple[int, ...]) -> None:
+    tensors = {"mean": random(*shape), "std": np.exp(random(*shape, seed=1))}
+    network = assert_same(model(node("Sub", "mean"), node("Div", "std"), tensors=tensors))
+    assert list(network.layers.values()) == [Normalize(2)]
+    assert list(network.layers) == ["normalize1"]
+
+
+@pytest.mark.parametrize(
+    ("ops", "count"),
+    [("Sub", 1), ("Div", 1), ("Div Sub", 2), ("Div Div", 2), ("Sub Div Sub Div", 2)],
+)
+def test_means_and_deviations_in_other_orders(ops: str, count: int) -> None:
+    names = ops.split()
+    nodes = [node(op, f"c{number}") for number, op in enumerate(names)]
+    tensors = {f"c{n}": np.exp(random(2, 1, 1, seed=n)) for n in range(len(names))}
+    network = assert_same(model(*nodes, tensors=tensors))
+    assert list(network.layers.values()) == [Normalize(2)] * count
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("", ""), "normalize1"),
+        (("", "it"), "it"),
+        (("it", ""), "it"),
+        (("/net/it/Sub", "/net/it/Div"), "it"),
+        (("it.centred", "it"), "it"),
+    ],
+)
+def test_the_name_is_that_of_the_division(names: tuple[str, str], expected: str) -> None:
+    nodes = [node(op, "c", name=name) for op, name in zip(("Sub", "Div"), names, strict=True)]
+    assert list(from_onnx(model(*nodes, tensors={"c": np.array(2.0)})).layers) == [expected]
 
 
 # --- Shapes

@@ -288,6 +288,28 @@ NODES: dict[str, tuple[ModelProto, str]] = {
         model(node("Conv", "w"), node("Add", "c"), tensors={"w": W, "c": random(3, 4, 4)}),
         "its constant has the shape (3, 4, 4)",
     ),
+    "a constant that planes are taken off": (
+        model(helper.make_node("Sub", ["c", "x"], ["y"]), tensors={"c": np.array(1.0)}),
+        "its constant, tensor 'x', is not a constant of the model",
+    ),
+    "a mean for each unit": (
+        model(node("Sub", "c"), tensors={"c": random(2, 6, 5)}),
+        "its constant has the shape (2, 6, 5): expected one number, or one for each channel",
+    ),
+    "a mean of a vector": (
+        model(node("Sub", "c"), tensors={"c": random(5)}, shape=("N", 5)),
+        "it got an input of shape (5,): expected planes",
+    ),
+    "a division by 0": (
+        model(node("Sub", "c"), node("Div", "d"),
+              tensors={"c": random(2, 1, 1), "d": np.array([1.0, 0.0]).reshape(2, 1, 1)}),
+        "it divides by 0: expected other numbers",
+    ),
+    "a padding before a division": (
+        model(node("Sub", "d"), node("Pad", "p"), node("Div", "d"),
+              tensors={"d": np.array(2.0), "p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}),
+        "padding is taken over where a convolution follows",
+    ),
     "a slope above 1": (
         model(node("LeakyRelu", alpha=2.0)),
         "negative_slope is 2.0: expected a number from 0 to 1",

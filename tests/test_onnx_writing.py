@@ -26,6 +26,7 @@ from sheetconv import (
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Normalize,
     ReLU,
     Sequential,
     Softmax,
@@ -143,6 +144,7 @@ def test_what_is_written_takes_any_batch_and_size(tmp_path: Path) -> None:
     ("layers", "expected"),
     [
         ([Linear(4, 2), ReLU()], ["N", 4]),
+        ([Normalize(3), MaxPool2d(2)], ["N", 3, "height", "width"]),
         ([ReLU(), MaxPool2d(2), Conv2d(3, 2, 1)], ["N", 3, "height", "width"]),
     ],
 )
@@ -173,6 +175,17 @@ def test_float32_is_the_default_and_float64_an_option(tmp_path: Path) -> None:
         np.testing.assert_array_equal(from_onnx(path, (1, 4, 4)).params["conv1"]["weight"], wanted)
     with pytest.raises(ModelError, match="dtype is 'float16'"):
         network.to_onnx(tmp_path / "c.onnx", dtype="float16")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("std", [0.0, 1e-60])
+def test_a_deviation_of_0_is_refused(tmp_path: Path, std: float) -> None:
+    network = Sequential(Normalize(2))
+    network.buffers["normalize1"]["std"][1] = std
+    with pytest.raises(ModelError, match=r"normalize1\.std holds 0, or what is 0 in float32"):
+        network.to_onnx(tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []
+    if std:
+        network.to_onnx(tmp_path / "a.onnx", dtype="float64")
 
 
 class Unheard(ReLU):

@@ -151,6 +151,23 @@ class Chain:
         bias = last.params.get("bias", 0.0) + values
         self.links[-1] = Link(replace(layer, bias=True), {**last.params, "bias": bias}, last.name)
 
+    def divide(self, std: Array, name: str) -> bool:
+        """Make numbers the deviation of the Normalize just appended, and say whether it took them.
+
+        Not where it has another than 1, or a padding stands between.
+
+        Args:
+            std: one number for each channel.
+            name: what divides by them is named so in the model; empty keeps the layer's name.
+        """
+        last = self.links[-1] if self.links else None
+        if last is None or self.padding or type(last.layer).__name__ != "Normalize":
+            return False
+        if np.any(last.params["std"] != 1):
+            return False
+        self.links[-1] = Link(last.layer, {**last.params, "std": std}, name or last.name)
+        return True
+
     def network(self) -> Sequential:
         """The network, with its parameters.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .chain import Padding, Sides, added, plain_padding, plain_pair
 from .onnx_step import Reader, Step
@@ -269,10 +270,32 @@ def _affine(step: Step) -> dict[str, Any]:
     return {}
 
 
+def sub(step: Step) -> None:
+    """Sub of a constant: the mean of a Normalize, whose deviation is 1 unless Div follows."""
+    mean = _of_channels(step)
+    step.add("Normalize", {"mean": mean, "std": np.ones(mean.shape)}, num_features=len(mean))
+
+
+def div(step: Step) -> None:
+    """Div by a constant: the deviation of the Normalize before it, or of one without a mean."""
+    std = _of_channels(step)
+    if not std.all():
+        raise step.error("it divides by 0: expected other numbers")
+    if not step.chain.divide(std, step.name):
+        step.add("Normalize", {"mean": np.zeros(std.shape), "std": std}, num_features=len(std))
+
+
+def _of_channels(step: Step) -> NDArray[np.float64]:
+    """What is taken off the planes, or what they are divided by: a number a channel."""
+    channels, _, _ = step.need_planes()
+    return step.each(1, (1, channels, 1, 1))
+
+
 READERS: dict[str, Reader] = {
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
     "Conv": conv,
+    "Div": div,
     "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": global_max_pool,
     "InstanceNormalization": instance_normalization,
@@ -280,4 +303,5 @@ READERS: dict[str, Reader] = {
     "Pad": pad,
     "ReduceMax": reduce_max,
     "ReduceMean": reduce_mean,
+    "Sub": sub,
 }

@@ -66,6 +66,20 @@ class Step:
         """A constant input as float64."""
         return self.constant(position, what).astype(np.float64)
 
+    def each(self, position: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """A constant input, broadcast to one number for each channel or feature."""
+        value = self.numbers(position, "constant")
+        try:
+            fits = np.broadcast_shapes(value.shape, shape) == shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise self.error(
+                f"its constant has the shape {value.shape}: expected one number, or one for each "
+                f"channel or feature, as {shape} has"
+            )
+        return np.broadcast_to(value, shape).reshape(-1)
+
     def scalar(self, position: int, what: str) -> float:
         """A constant input of one number; as its decimal, where it has less precision."""
         value = self.constant(position, what)

@@ -43,23 +43,8 @@ def gemm(step: Step) -> None:
     weight = step.number("alpha", 1.0) * weight
     bias = None
     if step.has(2):
-        bias = step.number("beta", 1.0) * _each(step, 2, (1, weight.shape[0]))
+        bias = step.number("beta", 1.0) * step.each(2, (1, weight.shape[0]))
     _linear(step, weight, bias)
-
-
-def _each(step: Step, position: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """A constant, broadcast to one number for each channel or feature."""
-    value = step.numbers(position, "constant")
-    try:
-        fits = np.broadcast_shapes(value.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise step.error(
-            f"its constant has the shape {value.shape}: expected one number, or one for each "
-            f"channel or feature, as {shape} has"
-        )
-    return np.broadcast_to(value, shape).reshape(-1)
 
 
 def mat_mul(step: Step) -> None:
@@ -75,7 +60,7 @@ def add(step: Step) -> None:
     """Add of a constant, as the bias of the layer before."""
     position = 1 if step.node.inputs[0] == step.data else 0
     channels, *lengths = step.chain.shape
-    values = _each(step, position, (1, channels, *[1] * len(lengths)))
+    values = step.each(position, (1, channels, *[1] * len(lengths)))
     step.chain.add_bias(step.where, values)
 
 

@@ -239,6 +239,17 @@ def _instance_norm(writing: Writing, name: str, layer: Any, params: dict[str, Ar
         writing.node("InstanceNormalization", name, weight, bias, epsilon=layer.eps)
 
 
+def _normalize(writing: Writing, name: str, layer: Any, params: dict[str, Array]) -> None:
+    """As it is computed: a BatchNormalization would have to square the deviation."""
+    if not params["std"].astype(writing.dtype).all():
+        raise ModelError(f"{name}.std holds 0, or what is 0 in {writing.dtype}: expected others")
+    mean, std = (
+        writing.numbers(f"{name}.{key}", params[key].reshape(-1, 1, 1)) for key in ("mean", "std")
+    )
+    writing.node("Sub", f"{name}.centred", mean)
+    writing.node("Div", name, std)
+
+
 def _dropout(writing: Writing, name: str, layer: Any, params: dict[str, Array]) -> None:
     writing.node("Dropout", name, writing.tensor(f"{name}.ratio", np.float64(layer.p)))
 
@@ -267,6 +278,7 @@ _WRITERS: dict[str, _Writer] = {
     "LeakyReLU": _simple("LeakyRelu", ("alpha", "negative_slope")),
     "Linear": _linear,
     "MaxPool2d": _max_pool,
+    "Normalize": _normalize,
     "ReLU": _simple("Relu"),
     "Sigmoid": _simple("Sigmoid"),
     "Softmax": _simple("Softmax", ("axis", "dim")),

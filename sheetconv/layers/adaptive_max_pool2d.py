@@ -50,7 +50,7 @@ class AdaptiveMaxPool2d(GlobalPool2d):
     ) -> tuple[Array, dict[str, Array]]:
         # The first maximum, row by row, takes the whole gradient.
         flat = cache.reshape(*cache.shape[:2], -1)
-        grad_input = np.zeros(flat.shape)
+        grad_input = np.zeros(flat.shape, grad_output.dtype)
         first = flat.argmax(axis=-1)[..., np.newaxis]
         np.put_along_axis(grad_input, first, grad_output.reshape(*flat.shape[:2], 1), axis=-1)
         return grad_input.reshape(cache.shape), {}

@@ -63,7 +63,7 @@ class AvgPool2d(Pool2d):
 
     def _counts(self, x: Array) -> Array:
         """How many units of each window count."""
-        ones = np.ones((1, 1, *x.shape[2:]))
+        ones = np.ones((1, 1, *x.shape[2:]), x.dtype)
         counts: Array = self._windows(ones, float(self.count_include_pad), 0.0).sum(axis=-1)
         return counts
 
@@ -79,7 +79,7 @@ class AvgPool2d(Pool2d):
         share = grad_output / counts
         rows, columns = share.shape[2] * sh, share.shape[3] * sw
         # Room for what the last windows reach beyond the input.
-        padded = np.zeros((n, c, rows + kh + height, columns + kw + width))
+        padded = np.zeros((n, c, rows + kh + height, columns + kw + width), share.dtype)
         for u in range(kh):
             for v in range(kw):
                 padded[:, :, u : u + rows : sh, v : v + columns : sw] += share

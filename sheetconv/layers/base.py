@@ -2,7 +2,8 @@
 
 A layer is a frozen dataclass with PyTorch's names and defaults. It holds its
 configuration only; parameters and caches are passed in. Arrays are float64, with
-the batch first: NCHW for images, (N, features) for vectors.
+the batch first: NCHW for images, (N, features) for vectors. `forward` and `backward` compute
+in the type that they are given, as training does with float32.
 """
 
 from __future__ import annotations
@@ -207,6 +208,23 @@ class Layer(ABC):
         self, grad_output: Array, cache: Cache, params: Params
     ) -> tuple[Array, dict[str, Array]]:
         """The gradients of the input and of each trainable parameter, summed over the batch."""
+
+    def while_training(self) -> Layer:
+        """The layer as it computes while it is trained; by default itself.
+
+        Its parameters are those of this layer.
+        """
+        return self
+
+    def updated_buffers(self, x: Array, params: Params, seen: int) -> dict[str, Array]:
+        """The buffers after one batch of training; none by default.
+
+        Args:
+            x: the input of the batch.
+            params: the buffers before it, among others.
+            seen: how many batches training has seen, this one included.
+        """
+        return {}
 
     @abstractmethod
     def forward_naive(self, x: Array, params: Params) -> Array:

@@ -228,7 +228,7 @@ class Conv2d(Layer):
         }
         if self.bias:
             grads["bias"] = grad_output.sum(axis=(0, 2, 3))
-        grad = np.zeros((n, c, h + top + bottom, w + left + right))
+        grad = np.zeros((n, c, h + top + bottom, w + left + right), grad_output.dtype)
         rows, columns = grad_output.shape[2] * sh, grad_output.shape[3] * sw
         for (channels, o), u, v in product(self._groups(), range(kh), range(kw)):
             # (N, O, H', W') x (O, C) -> (N, H', W', C)

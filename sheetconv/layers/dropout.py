@@ -105,8 +105,10 @@ class Dropout(Layer):
         # Times zero: what is no number stays none.
         return np.where(random > threshold, random, 0.0 * (random + threshold))
 
-    def _factor(self, mask: Array, params: Params) -> Array:
-        return np.where(np.isnan(mask), np.nan, (mask != 0) * self._scale(params))
+    def _factor(self, mask: Array, params: Params, x: Array) -> Array:
+        """What each unit of x is multiplied by, in the type of x."""
+        factor = np.where(np.isnan(mask), np.nan, (mask != 0) * self._scale(params))
+        return factor.astype(x.dtype, copy=False)
 
     def _scale(self, params: Params) -> float:
         p = float(params.get("p", self.p))
@@ -115,8 +117,8 @@ class Dropout(Layer):
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:
         if "random" not in params:
-            return x, np.ones(())
-        factor = self._factor(self._mask(params), params)
+            return x, np.ones((), x.dtype)
+        factor = self._factor(self._mask(params), params, x)
         return x * factor, factor
 
     def backward(
@@ -147,7 +149,7 @@ class Dropout(Layer):
         share = np.broadcast_to(
             params.get("zeros", zeros) / params.get("total", total), zeros.shape
         )
-        out = x * self._factor(shown, params)
+        out = x * self._factor(shown, params, x)
         return {"mask": mask, "total": total, "zeros": zeros, "share": share, "out": out}
 
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:

@@ -67,7 +67,7 @@ class GELU(Elementwise):
         if self.approximate == "tanh":
             part: Array = 0.5 * (1.0 + np.tanh(_SQRT_2_OVER_PI * (x + _CUBE * x**3)))
         else:
-            part = 0.5 * np.asarray(_erfc(-x / math.sqrt(2.0)), dtype=np.float64)
+            part = 0.5 * np.asarray(_erfc(-x / math.sqrt(2.0)), dtype=x.dtype)
         return part
 
     def forward(self, x: Array, params: Params) -> tuple[Array, Cache]:

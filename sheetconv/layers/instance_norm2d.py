@@ -34,7 +34,7 @@ class InstanceNorm2d(Normalization2d):
         num_features: channels of the input.
         eps: added to the variance, above 0. It stands in a cell. Default 1e-5.
         momentum: the part of a new batch in the running statistics when they are learned;
-            None for the mean of all batches. Default 0.1.
+            None for the mean of all batches, where PyTorch's stay as they are. Default 0.1.
         affine: whether `weight` and `bias` follow. Default False.
         track_running_stats: whether to use running statistics. Default False.
 

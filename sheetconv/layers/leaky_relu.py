@@ -56,7 +56,7 @@ class LeakyReLU(Elementwise):
     def backward(
         self, grad_output: Array, cache: Cache, params: Params
     ) -> tuple[Array, dict[str, Array]]:
-        return grad_output * np.where(cache, 1.0, self.negative_slope), {}
+        return np.where(cache, grad_output, self.negative_slope * grad_output), {}
 
     def forward_naive(self, x: Array, params: Params) -> Array:
         out = np.zeros(x.shape)

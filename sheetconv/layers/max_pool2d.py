@@ -101,7 +101,7 @@ class MaxPool2d(Pool2d):
         # The first maximum of a window, row by row, takes the whole gradient.
         u, v = np.divmod(windows.argmax(axis=-1), kw)
         b, k, i, j = np.indices(u.shape, sparse=True)
-        grad_input = np.zeros((n, c, height, width))
+        grad_input = np.zeros((n, c, height, width), grad_output.dtype)
         rows, columns = i * sh + u * dh - ph, j * sw + v * dw - pw
         np.add.at(grad_input, (b, k, rows, columns), grad_output)
         return grad_input, {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,11 +20,12 @@ from .validation import flag, shown, whole
 _MOST_AREAS = 255
 
 
+@dataclass(frozen=True)
 class Normalization2d(Layer):
     """A layer that takes off a mean and divides by a standard deviation, channel by channel.
 
     Both are *running* statistics, numbers that training left, or those of the input itself,
-    which have cells of their own. Subclasses are dataclasses with these fields.
+    which have cells of their own. Subclasses give these fields their defaults.
     """
 
     num_features: int
@@ -92,14 +94,19 @@ class Normalization2d(Layer):
         """The inverse of `_across`: as the tensors `mean` and `var` are shaped."""
         return values[0, :, 0, 0] if self.shares_batch else values[:, :, 0, 0]
 
+    def _averaged(self, values: Array) -> Array:
+        """The means of numbers like the input's, as (1 or N, C, 1, 1)."""
+        means: Array = values.mean(axis=self._axes, keepdims=True)
+        return means
+
     def _statistics(self, x: Array, params: Params) -> tuple[Array, Array, Array, Array]:
         """Mean and variance, and those that are shown in their place."""
         if self.track_running_stats:
             mean, var = self._across(params["running_mean"]), self._across(params["running_var"])
             return mean, var, mean, var
-        mean = x.mean(axis=self._axes, keepdims=True)
+        mean = self._averaged(x)
         shown = self._across(params["mean"]) if "mean" in params else mean
-        var = np.square(x - shown).mean(axis=self._axes, keepdims=True)
+        var = self._averaged(np.square(x - shown))
         return mean, var, shown, self._across(params["var"]) if "var" in params else var
 
     def _eps(self, params: Params) -> float:
@@ -127,9 +134,63 @@ class Normalization2d(Layer):
             grad = grad_output * self._across(params["weight"])
         if not self.track_running_stats:
             # Every unit moves the mean and the variance of all.
-            along = (grad * normal).mean(axis=self._axes, keepdims=True)
-            grad = grad - grad.mean(axis=self._axes, keepdims=True) - normal * along
+            along = self._averaged(grad * normal)
+            grad = grad - self._averaged(grad) - normal * along
         return grad / deviation, grads
+
+    def while_training(self) -> Normalization2d:
+        """The same with statistics of its input, as PyTorch's `train` computes them."""
+        return replace(self, track_running_stats=False) if self.track_running_stats else self
+
+    def updated_buffers(self, x: Array, params: Params, seen: int) -> dict[str, Array]:
+        """The running statistics after a batch whose input is x; see `moved_statistics`."""
+        if not self.track_running_stats:
+            return {}
+        mean, var, _, _ = self.while_training()._statistics(x, {})
+        return self.moved_statistics(mean, var, x.size // mean.size, params, seen)
+
+    def moved_statistics(
+        self, mean: Array, var: Array, count: int, params: Params, seen: int
+    ) -> dict[str, Array]:
+        """The running statistics after a batch of known statistics.
+
+        They move by `momentum` towards the batch's mean and its unbiased variance; without
+        `momentum` they become the means of what all batches had. Where each image has
+        statistics of its own, it is the mean over the images that counts.
+
+        Args:
+            mean, var: of the batch, one number a channel, or an image and channel where each
+                image has its own; var as `forward` divides by it, the mean of the squares.
+            count: how many numbers each of them is of.
+            params: the running statistics before the batch, among others.
+            seen: how many batches training has seen, this one included.
+
+        Raises:
+            ShapeError: each channel has a single number, whose variance says nothing; or
+                `seen`, where it is needed, is below 1.
+
+        Example:
+            >>> from sheetconv import BatchNorm2d
+            >>> norm, mean, var = BatchNorm2d(1), np.array([3.0]), np.array([6.0])
+            >>> norm.moved_statistics(mean, var, 4, norm.init_buffers(), seen=1)
+            {'running_mean': array([0.3]), 'running_var': array([1.7])}
+        """
+        if not self.track_running_stats:
+            return {}
+        name = type(self).__name__
+        if count < 2:
+            raise ShapeError(
+                f"{name}: a batch with a single number in each channel has no variance to learn: "
+                "expected at least 2; use a larger batch or larger planes"
+            )
+        part = self.momentum
+        if part is None:
+            part = 1 / whole(name, "seen", seen, 1)
+        measured = {"running_mean": mean, "running_var": var * (count / (count - 1))}
+        return {
+            key: (1 - part) * params[key] + part * value.reshape(-1, self.num_features).mean(axis=0)
+            for key, value in measured.items()
+        }
 
     def forward_naive(self, x: Array, params: Params) -> Array:
         out, eps = np.zeros(x.shape), self._eps(params)
@@ -168,21 +229,16 @@ class Normalization2d(Layer):
         near = SNAP * (np.abs(x) + np.abs(mean))
         mean_error, var_error = np.zeros(mean.shape), np.zeros(var.shape)
         if not self.track_running_stats:
-
-            def averaged(values: Array) -> Array:
-                means: Array = values.mean(axis=self._axes, keepdims=True)
-                return means
-
             count = x.size // mean.size
-            rounding = 2 * (count + 1) * ROUNDOFF * averaged(np.abs(x))
+            rounding = 2 * (count + 1) * ROUNDOFF * self._averaged(np.abs(x))
             own = np.zeros(mean.shape) if "mean" in params else rounding
-            moved = error + averaged(error)
-            carried = averaged(2 * (apart + own) * moved + moved**2)
-            squares = 2 * (count + 6) * ROUNDOFF * averaged(apart**2)
-            squares = squares + averaged(near**2) + own**2
-            mean_error = averaged(error) + own
+            moved = error + self._averaged(error)
+            carried = self._averaged(2 * (apart + own) * moved + moved**2)
+            squares = 2 * (count + 6) * ROUNDOFF * self._averaged(apart**2)
+            squares = squares + self._averaged(near**2) + own**2
+            mean_error = self._averaged(error) + own
             var_error = carried if "var" in params else carried + squares
-            bounds["mean"] = self._flat(averaged(error) + rounding)
+            bounds["mean"] = self._flat(self._averaged(error) + rounding)
             bounds["var"] = self._flat(carried + squares)
         eps = self._eps(params)
         slope = 1 / np.sqrt(var + eps)

@@ -110,7 +110,7 @@ def with_frame(x: Array, border: Array, sides: Sides) -> Array:
     """A batch with a given padding, as `frame` gives it."""
     left, right, top, bottom = sides
     n, c, height, width = x.shape
-    whole = np.zeros((n, c, top + height + bottom, left + width + right))
+    whole = np.zeros((n, c, top + height + bottom, left + width + right), x.dtype)
     whole[:, :, top : top + height, left : left + width] = x
     units = np.broadcast_to(border, (n, c, border.shape[-1]))
     start = 0
