@@ -14,11 +14,17 @@ _MOST_RANGES = 30
 _LEAST = "1E-9"
 
 
-def add_colour_scale(sheet: Any, scale: ColourScale) -> None:
+def add_colour_scale(sheet: Any, scale: ColourScale, largest: float | None = None) -> None:
     """Add a colour scale to a worksheet; zero is white wherever it has a meaning.
 
     Of three colours both ends are as far from zero, so that equal distances have equal
     strength, and a plane without negative numbers has no blue.
+
+    Args:
+        sheet: an XlsxWriter worksheet.
+        scale: the cells and the colours.
+        largest: the number that has the strongest colour. Default: the largest of the cells,
+            also after these have changed.
     """
     first = scale.ranges[0]
     options: dict[str, Any] = {"multi_range": " ".join(area.a1 for area in scale.ranges)}
@@ -26,7 +32,7 @@ def add_colour_scale(sheet: Any, scale: ColourScale) -> None:
     most = ",".join(f"MAX({area})" for area in areas)
     if len(scale.colours) == 3:
         least = ",".join(f"-MIN({area})" for area in areas)
-        farthest = f"MAX({most},{least},{_LEAST})"
+        farthest = f"MAX({most},{least},{_LEAST})" if largest is None else _number(largest)
         options |= {"type": "3_color_scale", "mid_type": "num", "mid_value": 0}
         options |= {"min_type": "formula", "min_value": f"=-{farthest}"}
         options |= {"max_type": "formula", "max_value": f"={farthest}"}
@@ -36,9 +42,14 @@ def add_colour_scale(sheet: Any, scale: ColourScale) -> None:
         options |= {"type": "2_color_scale"}
         if scale.from_zero:
             options |= {"min_type": "num", "min_value": 0}
-            options |= {"max_type": "formula", "max_value": f"=MAX({most},{_LEAST})"}
+            highest = f"MAX({most},{_LEAST})" if largest is None else _number(largest)
+            options |= {"max_type": "formula", "max_value": f"={highest}"}
         options |= dict(zip(("min_color", "max_color"), scale.colours, strict=True))
     sheet.conditional_format(first.row, first.column, first.last_row, first.last_column, options)
+
+
+def _number(largest: float) -> str:
+    return repr(max(float(largest), float(_LEAST)))
 
 
 def _areas(ranges: Sequence[Range]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .cells import MAX_FORMULA, Grid, check_text, quote_sheet
@@ -24,6 +25,8 @@ from .sheet_writer import (
 # Excel's limit of what a validation says.
 _MOST_MESSAGE = 255
 _LARGEST = 1e300
+# Of a character, by which columns are measured.
+_PIXELS = 7
 
 
 def bands_of(sheet: Any, content: GuideContent, looks: Any) -> list[Band]:
@@ -135,7 +138,8 @@ def write_page(
     page: GuidePage,
     content: GuideContent,
     looks: Any,
-) -> None:
+    planes: Sequence[Band] = (),
+) -> Any:
     """Add a guide's own worksheet.
 
     Args:
@@ -143,9 +147,13 @@ def write_page(
         page: its name and widths.
         content: what stands there.
         looks: the workbook's cell formats.
+        planes: more cells. Default: none.
+
+    Returns:
+        The worksheet, to which charts may be added.
     """
     sheet = book.add_worksheet(page.name, worksheet_class=CellWorksheet)
-    bands = bands_of(sheet, content, looks)
+    bands = [*bands_of(sheet, content, looks), *planes]
     columns = [ColumnWidth(first, last, width) for first, last, width in page.columns]
     add_rules(book, sheet, content)
     for scale in content.scales:
@@ -156,6 +164,11 @@ def write_page(
     quiet(sheet)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
+    # The worksheet writes these sizes itself; XlsxWriter has to know them where it puts a chart.
+    for first, last, width in page.columns:
+        sheet.set_column_pixels(first, last, round(width * _PIXELS))
+    for row, height in page.heights:
+        sheet.set_row(row, height)
     sheet.prepare(
         SheetContent(
             bands=bands,
@@ -165,3 +178,4 @@ def write_page(
             heights=dict(page.heights),
         )
     )
+    return sheet

@@ -2,7 +2,7 @@
 
 Blue is below zero, red above, white is zero, in every plane and kernel. Blue and red, and
 green and orange, are told apart by those who see red and green alike, and what they say
-stands in words or numbers beside them. All leave black digits readable.
+stands in words or numbers beside them. All that are behind digits leave black ones readable.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ PIXELS = ("#FFFFFF", "#8DA0B8")
 ACTIVATIONS = ("#FFFFFF", "#F8696B")
 #: Numbers of both signs: below zero blue, zero white, above zero red.
 SIGNED = ("#5A8AC6", "#FFFFFF", "#F8696B")
+#: Gradients: below zero purple, zero white, above zero green; not to be taken for numbers that
+#: the network makes.
+GRADIENT = ("#A980C3", "#FFFFFF", "#6FBF8B")
 #: The planes of an RGB image: each from white for none of its colour.
 TINTS = {
     "red": ("#FFFFFF", "#E53935"),
@@ -47,6 +50,22 @@ TIED = (
     "#FBB4AE", "#B3CDE3", "#CCEBC5", "#DECBE4", "#FED9A6",
     "#FFFFCC", "#E5D8BD", "#FDDAEC", "#D9E3F0",
 )  # fmt: skip
+
+#: Lines of charts and plots in their order, from the colours of Okabe and Ito, and grey: blue,
+#: vermilion, green, purple, orange, sky blue. All are seen on white, whatever colours one sees.
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#595959")
+#: A line that stands behind a stronger one.
+PALE_LINE = "#B4C7DC"
+#: Layers, from the first to the last, where LINES are too few: a line has a colour between these.
+DEPTH = ("#12355B", "#0072B2", "#009E73", "#E69F00", "#D55E00")
+#: Of charts and plots: titles and numbers; labels; axes; what only guides the eye.
+INK, SOFT, AXIS, GRID = "#212529", "#5F6773", "#BFC5CE", "#E8ECF1"
+#: How many answers are right, and how many are wrong: from white for none.
+RIGHT_COUNTS, WRONG_COUNTS = ("#FFFFFF", "#7CC47F"), ("#FFFFFF", "#FB9A3C")
+#: How many there are of what is neither right nor wrong: from white for none to dark red.
+COUNTS = ("#FFFFFF", "#C2452D")
+#: Pixels on which no digits stand, on plots: as PIXELS, and on to nearly black.
+SLATE = (*PIXELS, "#1F2A3D")
 
 #: Points of the digits on planes: 28 columns of them then fit on a laptop's screen.
 DIGITS = 8

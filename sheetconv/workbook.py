@@ -1,29 +1,20 @@
-"""From layouts to an .xlsx file: formulas with their cached values, looks, and description.
-
-The only module that makes XlsxWriter workbooks.
-"""
+"""From layouts to an .xlsx file: formulas with their cached values, looks, and description."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-
-import xlsxwriter
-from xlsxwriter.exceptions import XlsxWriterException
 
 from . import description
 from .cells import MAX_SHEET_NAME, check_text
 from .drawing import Drawing
 from .errors import LayoutError, ShapeError, WorkbookError
-from .files import check_target, written_whole
+from .files import check_target
 from .guide_sheets import write_page
 from .guides import Guides, free_name
 from .guides.contents import GuideContent
@@ -33,7 +24,11 @@ from .layout import Layout, cell_count
 from .names import name_entries
 from .network import Sequential
 from .network_sheet import NetworkSheet
+from .report_layout import place_pages
+from .report_pages import ReportPage
+from .report_sheets import write_report
 from .version import __version__
+from .workbook_file import add_description, new_workbook
 from .worksheet import Looks, PreparedSheet, write_guides, write_sheets
 
 # A progress bar is not worth loading for what is written within a second.
@@ -74,6 +69,7 @@ def build(
     image: Any,
     drawing: Drawing | None = None,
     guides: Guides | bool = False,
+    pages: Sequence[ReportPage] = (),
     force: bool = False,
     seed: int = 0,
 ) -> BuiltWorkbook:
@@ -87,6 +83,7 @@ def build(
         drawing: how to draw it. Default: `Drawing()`.
         guides: what explains it: a cover, sizes, receptive fields, pictures to choose from;
             True for `Guides()`. Default False: the network alone.
+        pages: worksheets that report something, such as how it was trained. Default: none.
         force: replace an existing file. Default False.
         seed: of the random numbers that dropout's RAND() cells show until a spreadsheet
             calculates them anew. Default 0.
@@ -107,7 +104,7 @@ def build(
     """
     wanted = (Guides() if guides else None) if isinstance(guides, bool) else guides
     sheet = NetworkSheet(network, image, Drawing() if drawing is None else drawing, wanted)
-    return build_workbook([sheet], path, force=force, seed=seed)
+    return build_workbook([sheet], path, pages=pages, force=force, seed=seed)
 
 
 def build_workbook(
@@ -116,6 +113,7 @@ def build_workbook(
     *,
     title: str = "",
     about: str = "",
+    pages: Sequence[ReportPage] = (),
     force: bool = False,
     seed: int = 0,
 ) -> BuiltWorkbook:
@@ -126,6 +124,8 @@ def build_workbook(
         path: the .xlsx file to write.
         title: the document's title. Default: none.
         about: one sentence for the cover, where there is one. Default: none.
+        pages: worksheets that report something, after all others; the cover lists them.
+            Default: none.
         force: replace an existing file. Default False.
         seed: as for `build`.
 
@@ -141,6 +141,9 @@ def build_workbook(
             raise LayoutError(f"build: guides is {shown(sheet.guides)}: expected Guides")
         if not isinstance(sheet.drawing, Drawing):
             raise LayoutError(f"build: drawing is {shown(sheet.drawing)}: expected a Drawing")
+    for page in pages:
+        if not isinstance(page, ReportPage):
+            raise LayoutError(f"build: a page is {shown(page)}: expected a ReportPage")
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
         raise WorkbookError(f"{target}: the name of a workbook ends in .xlsx")
@@ -152,47 +155,29 @@ def build_workbook(
     prepared = [PreparedSheet(sheet, seed) for sheet in sheets]
     taken = [looks.name for item in prepared for looks in item.layout.sheets]
     _check_names(taken)
-    cover = _add_guides(prepared, taken, title)
-    with written_whole(target, force=force) as temporary, ExitStack() as stack:
-        # XlsxWriter's own temporary files go away with this folder, however the build ends.
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sheetconv-"))
-        # Of a build that failed XlsxWriter leaves its files open, which Windows cannot remove
-        # and a full disk makes noisy: the archive, which is small, is made in memory, and the
-        # worksheets are closed below.
-        archive = BytesIO()
-        book = xlsxwriter.Workbook(archive, {"tmpdir": folder})
-        # A fixed date: the same network gives the same bytes.
-        book.set_properties(
-            {"title": title, "comments": "made by sheetconv", "created": datetime(2000, 1, 1)}
-        )
+    named = [page.name for page in pages]
+    _check_pages(named, taken)
+    cover = _add_guides(prepared, [*taken, *named], title)
+    reports = place_pages(pages, cover)
+    with ExitStack() as stack:
+        book = stack.enter_context(new_workbook(target, title=title, force=force))
         total = sum(cell_count(item.layout) for item in prepared)
         progress = _progress(stack, total)
         looks = Looks(book)
         if cover:
-            cells = cover_cells(cover, title or target.stem, about, _covered(prepared))
+            said = [(page.name, page.about) for page in pages]
+            cells = cover_cells(cover, title or target.stem, about, _covered(prepared), said)
             write_page(book, cover_page(cover), GuideContent(list(cells)), looks)
         for item in prepared:
             write_sheets(book, item, looks, progress)
         for item in prepared:
             write_guides(book, item, looks)
+        for report in reports:
+            write_report(book, report, looks, cover)
         for name, reference in name_entries([(item.layout, item.guides) for item in prepared]):
             book.define_name(name, reference)
-        hidden = book.add_worksheet(description.SHEET)
-        hidden.very_hidden()
-        rows = description.to_rows(
-            [(item.sheet.network, item.layout, item.guides) for item in prepared], __version__
-        )
-        for number, text in enumerate(rows):
-            hidden.write_string(number, 0, text)
-        try:
-            book.close()
-        except XlsxWriterException as error:
-            raise WorkbookError(f"cannot write {target}: {error}") from None
-        finally:
-            for written in book.worksheets():
-                if written.fh is not None:
-                    written.fh.close()
-        temporary.write_bytes(archive.getbuffer())
+        networks = [(item.sheet.network, item.layout, item.guides) for item in prepared]
+        add_description(book, description.to_rows(networks, __version__))
     explaining = sum(own.formulas for item in prepared for own in item.guided.values())
     guides = [guide.sheet for item in prepared for guide in item.guides if guide.sheet]
     return BuiltWorkbook(
@@ -202,7 +187,7 @@ def build_workbook(
         sum(item.count(formulas=False) for item in prepared),
         target.stat().st_size,
         explaining,
-        tuple(dict.fromkeys([*([cover] if cover else []), *taken, *guides])),
+        tuple(dict.fromkeys([*([cover] if cover else []), *taken, *guides, *named])),
     )
 
 
@@ -235,6 +220,19 @@ def _check_names(names: list[str]) -> None:
             )
         if name.lower() == description.SHEET:
             raise LayoutError(f"a worksheet is named {name!r}: sheetconv keeps that name to itself")
+        seen.add(name.lower())
+
+
+def _check_pages(names: Sequence[str], taken: Sequence[str]) -> None:
+    seen = {name.lower() for name in taken}
+    for name in names:
+        if name.lower() in seen:
+            raise LayoutError(
+                f"a page is named {name!r}, as another worksheet of the workbook is: give it "
+                "another name"
+            )
+        if name.lower() == description.SHEET:
+            raise LayoutError(f"a page is named {name!r}: sheetconv keeps that name to itself")
         seen.add(name.lower())
 
 

@@ -1,7 +1,8 @@
-"""What people see: numbers as LibreOffice shows them, labels, titles and the room between."""
+"""What people see: numbers as LibreOffice shows them, colours, labels, titles and their room."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from itertools import pairwise
@@ -12,10 +13,13 @@ import openpyxl
 import pytest
 
 import sheetconv as sc
+from sheetconv import palette
 from sheetconv.arranging import lay_out
 from sheetconv.calculators import Engine
 from sheetconv.drawing import Drawing
 from sheetconv.errors import LayoutError
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -96,3 +100,29 @@ def test_planes_of_a_layer_s_own_worksheet_stand_close() -> None:
     layout = lay_out(network, (1, 30, 30), Drawing(layout="per-layer"))
     first, second, _ = layout.placed["maxpool1.out"].grids
     assert second.row - first.bounds.last_row == 3
+
+
+def test_the_colours_of_training_are_those_that_are_written_down() -> None:
+    text = (ROOT / "workbooks" / "LOOKS.md").read_text(encoding="utf-8")
+    ends = [scale[-1] for scale in (palette.RIGHT_COUNTS, palette.WRONG_COUNTS, palette.COUNTS)]
+    assert re.findall("`(#[0-9A-F]{6})`", text) == [*palette.LINES, *ends]
+
+
+def colours_in(path: Path) -> list[str]:
+    """The texts of a module that are a colour, and nothing else."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return [
+        text for text in texts if isinstance(text, str) and re.fullmatch("#[0-9A-Fa-f]{6}", text)
+    ]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["report_*.py", "training/pages.py", "training/picture_pages.py", "training/*plot*.py"],
+)
+def test_what_reports_training_has_its_colours_from_the_palette(pattern: str) -> None:
+    modules = list((ROOT / "sheetconv").glob(pattern))
+    assert modules
+    assert [(path.name, colours_in(path)) for path in modules if colours_in(path)] == []
+    assert set(palette.LINES) < set(colours_in(Path(palette.__file__)))

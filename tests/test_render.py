@@ -238,6 +238,114 @@ def test_a_hidden_worksheet_is_drawn_if_it_is_named(
     assert ["concealed" in text for text in texts(path)] == [False, True]
 
 
+# What is larger than LibreOffice's pages.
+
+
+def write_large(path: Path, rows: int, columns: int, points: float) -> Path:
+    """Two worksheets that look alike, and one of this size between them."""
+    sizes = {"before": (3, 6, 15.0), "large": (rows, columns, points), "after": (3, 6, 15.0)}
+    with xlsxwriter.Workbook(path) as book:
+        black = book.add_format({"bg_color": "#000000"})
+        for name, (height, width, row_height) in sizes.items():
+            sheet = book.add_worksheet(name)
+            sheet.set_default_row(row_height)
+            sheet.write_column(0, 0, range(height))
+            sheet.write_number(1, width - 1, 8, black)
+    return path
+
+
+def extent(picture: np.ndarray) -> tuple[int, int]:
+    """Where what is drawn ends: pixels from the top, and from the left."""
+    down, across = np.nonzero((picture != WHITE).any(axis=2))
+    return int(down.max()), int(across.max())
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "points", "parts"),
+    [(970, 2, 15, 2), (3, 320, 15, 1), (1010, 320, 1, 2)],
+    ids=["long", "wide", "long and wide"],
+)
+def test_what_follows_a_large_page_is_not_shrunk(
+    libreoffice: Engine, tmp_path: Path, rows: int, columns: int, points: float, parts: int
+) -> None:
+    book = write_large(tmp_path / "x.xlsx", rows, columns, points)
+    before, _, after = sc.render(book, tmp_path / "x.png", dpi=72)
+    expected = pixels(before)
+    np.testing.assert_array_equal(pixels(after), expected)
+    shrunk = np.full_like(expected, 255)
+    half = expected[::2, ::2]
+    shrunk[: len(half), : len(half[0])] = half
+    assert extent(shrunk) != extent(expected)
+
+    (path,) = sc.render(book, tmp_path / "x.pdf")
+    pdf = pypdfium2.PdfDocument(path)
+    try:
+        assert len(pdf) == parts + 2
+        for number in (0, parts + 1):
+            assert pdf[number].get_size() == pytest.approx(expected.shape[1::-1], abs=1)
+            drawn = np.asarray(pdf[number].render().to_pil().convert("RGB"))
+            assert extent(drawn) == pytest.approx(extent(expected), abs=1)
+        bookmarks = [bookmark.get_title() for bookmark in pdf.get_toc()]
+        assert bookmarks == ["before", *["large"] * (columns < 300), "after"]
+    finally:
+        pdf.close()
+
+
+# Whether a row is shown; those that are have text or colour, except in a gap longer than a page.
+LONG = {row: not 400 <= row < 500 for row in range(3200)}
+GAP = range(1100, 3000)
+IS_BLACK = [row % 7 == 0 and row not in GAP for row, shown in LONG.items() if shown]
+
+
+@pytest.fixture(scope="module")
+def long(folder: Path) -> Path:
+    """A worksheet with every 50th row twice as high and every 7th black, in its second column."""
+    path = folder / "long.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("long")
+        black = book.add_format({"bg_color": "#000000"})
+        for row, shown in LONG.items():
+            if not shown or row % 50 == 0:
+                sheet.set_row(row, 30, None, {"hidden": not shown})
+            if row not in GAP:
+                sheet.write_number(row, 0, row)
+                sheet.write_blank(row, 1, None, black if row % 7 == 0 else None)
+    return path
+
+
+def test_every_row_of_a_long_worksheet_is_in_its_picture(
+    libreoffice: Engine, long: Path, tmp_path: Path
+) -> None:
+    dpi = 48
+    (path,) = sc.render(long, tmp_path / "x.png", dpi=dpi)
+    picture = pixels(path)
+    # In 1/100 mm, as LibreOffice prints 15 and 30 points.
+    ends = np.cumsum([MARGIN, *(1058 if row % 50 == 0 else 529 for row in LONG if LONG[row])])
+    assert len(picture) == pytest.approx((ends[-1] + MARGIN) / 2540 * dpi, abs=2)
+    centres = ((ends[:-1] + ends[1:]) / 2 / 2540 * dpi).astype(int)
+    found = (picture[centres, picture.shape[1] * 3 // 4] == 0).all(axis=1)
+    assert found.tolist() == IS_BLACK
+
+
+def test_every_row_of_a_long_worksheet_is_on_a_page(
+    libreoffice: Engine, long: Path, tmp_path: Path
+) -> None:
+    (path,) = sc.render(long, tmp_path / "x.pdf")
+    pages = [text.split() for text in texts(path)]
+    assert [len(page) > 0 for page in pages] == [True, True, False, True]
+    assert [int(number) for page in pages for number in page] == [
+        row for row, shown in LONG.items() if shown and row not in GAP
+    ]
+
+
+def test_every_row_of_a_long_worksheet_has_its_colour_in_html(
+    libreoffice: Engine, long: Path, tmp_path: Path
+) -> None:
+    (path,) = sc.render(long, tmp_path / "x.html")
+    (table,) = Tables(path.read_text(encoding="utf-8")).tables
+    assert [any(colour == "000000" for _, colour, _ in row) for row in table] == IS_BLACK
+
+
 # HTML.
 
 

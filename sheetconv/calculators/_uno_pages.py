@@ -6,6 +6,7 @@ first argument is its `Server`. What they change is the private copy.
 
 from __future__ import annotations
 
+import os
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +16,13 @@ TEXT_RESULT = 2  # com.sun.star.sheet.FormulaResult.STRING
 NORMAL_WEIGHT = 100.0  # com.sun.star.awt.FontWeight.NORMAL
 UTF_8 = 76
 SLACK = 20  # 1/100 mm
+TWIPS = 1440 / 2540  # in 1/100 mm
+ROUNDING = 4  # 1/100 mm
+# 1/100 mm. From 508,000 on, 200 inches, a page of a PDF has a unit of its own, in which
+# LibreOffice draws all smaller pages that follow in the file, too: they are shrunk.
+LONGEST = 500_000
+# LibreOffice draws about 1,020 rows of a page and leaves out the rest.
+MOST_ROWS = 1000
 
 
 def calculate(server: Any) -> None:
@@ -129,50 +137,127 @@ def blank(
 
 
 def print_pages(
-    server: Any, areas: list[list[Any]], margin: int, target: str
-) -> list[tuple[int, int]]:
-    """Print ranges into a PDF, each alone on a page of its own size.
+    server: Any, areas: list[list[Any]], margin: int, folder: str
+) -> list[dict[str, Any]]:
+    """Print ranges into PDFs, each on a page of its own size, or on several if it is long.
+
+    All of them are in one PDF, except those that are wider than LONGEST: each of these is in
+    one of its own.
 
     Args:
         areas: [worksheet, left, top, right, bottom] each, in the workbook's order.
         margin: around each, in 1/100 mm.
-        target: the file to write.
+        folder: where the files are written.
 
     Returns:
-        Width and height of each page in 1/100 mm.
+        For each range the "file" and the number of the "first" page in it, from 0; "width" and
+        "height" of its pages in 1/100 mm; "heights": of the rows on each page, if there are
+        several.
     """
-    sizes = []
-    styles = server.document.StyleFamilies.getByName("PageStyles")
+    sheets = server.document.Sheets
+    printed: list[dict[str, Any]] = []
+    parts = []
     for number, (name, *corners) in enumerate(areas):
         area = server.area(name, *corners)
-        name_of_style = f"sheetconv {number}"
-        if not styles.hasByName(name_of_style):
-            made = server.document.createInstance("com.sun.star.style.PageStyle")
-            styles.insertByName(name_of_style, made)
-        style = styles.getByName(name_of_style)
-        style.HeaderIsOn = style.FooterIsOn = False
-        style.PrintGrid = style.PrintHeaders = False
-        style.LeftMargin = style.RightMargin = style.TopMargin = style.BottomMargin = margin
+        heights = pieces(area, LONGEST - 2 * margin - SLACK)
+        parts.append(cut(area, [len(rows) for rows in heights]))
         # The slack is for rounding, which must not ask for a second page.
-        style.Width = area.Size.Width + 2 * margin + SLACK
-        style.Height = area.Size.Height + 2 * margin + SLACK
-        sizes.append((style.Width, style.Height))
-        style.ScaleToPagesX = style.ScaleToPagesY = 1
-        sheet = server.document.Sheets.getByName(name)
-        sheet.IsVisible = True
-        sheet.setPrintTitleColumns(False)
-        sheet.setPrintTitleRows(False)
-        sheet.removeAllManualPageBreaks()
-        sheet.PageStyle = style.Name
-    printed = {name: corners for name, *corners in areas}
-    for name in server.document.Sheets.ElementNames:
-        sheet = server.document.Sheets.getByName(name)
-        # Where any worksheet has a print area, those that have none are not printed.
-        sheet.setPrintAreas(
-            (server.area(name, *printed[name]).RangeAddress,) if name in printed else ()
-        )
-    server.store(target, FilterName="calc_pdf_Export")
-    return sizes
+        width = area.Size.Width + 2 * margin + SLACK
+        height = max(part.Size.Height for part in parts[-1]) + 2 * margin + SLACK
+        sheet = sheets.getByName(name)
+        if heights:
+            put_shapes(server, sheet, parts[-1])
+        width, height = set_page(server, sheet, f"sheetconv {number}", width, height, margin)
+        printed.append({"width": width, "height": height, "heights": heights})
+    # Where any worksheet has a print area, those that have none are not printed.
+    for name in sheets.ElementNames:
+        sheets.getByName(name).setPrintAreas(())
+    together = [number for number, page in enumerate(printed) if page["width"] <= LONGEST]
+    alone = [[number] for number, page in enumerate(printed) if page["width"] > LONGEST]
+    for group in [together, *alone] if together else alone:
+        first, file = 0, os.path.join(folder, f"pages-{group[0]}.pdf")
+        for number in group:
+            addresses = tuple(part.RangeAddress for part in parts[number])
+            sheets.getByName(areas[number][0]).setPrintAreas(addresses)
+            printed[number].update(file=file, first=first)
+            first += len(addresses)
+        server.store(file, FilterName="calc_pdf_Export")
+        for number in group:
+            sheets.getByName(areas[number][0]).setPrintAreas(())
+    return printed
+
+
+def pieces(area: Any, longest: int) -> list[list[int]]:
+    """The heights of the rows on each page of a range in 1/100 mm; none if one page is enough."""
+    count = area.Rows.Count
+    if count <= MOST_ROWS and area.Size.Height <= longest:
+        return []
+    found: list[list[int]] = [[]]
+    length = shown = 0
+    for height in row_heights(area, 0, count):
+        length += height
+        shown += height > 0
+        if height and shown > 1 and (length > longest or shown > MOST_ROWS):
+            found.append([])
+            length, shown = height, 1
+        found[-1].append(height)
+    return found if len(found) > 1 else []
+
+
+def row_heights(area: Any, first: int, count: int) -> list[int]:
+    """The heights of rows in 1/100 mm, 0 where hidden; of equal ones only the first is asked."""
+    one = shown_size(area.Rows.getByIndex(first), "Height")
+    if count == 1:
+        return [one]
+    all_of_them = area.getCellRangeByPosition(0, first, 0, first + count - 1).Size.Height
+    # Rows are whole twips high, and the height of a range is rounded twice.
+    if abs(all_of_them - count * round(one * TWIPS) / TWIPS) < ROUNDING:
+        return [one] * count
+    half = count // 2
+    return row_heights(area, first, half) + row_heights(area, first + half, count - half)
+
+
+def cut(area: Any, counts: list[int]) -> list[Any]:
+    """The parts of a range that have so many rows each; the range itself if there are none."""
+    right, first, found = area.Columns.Count - 1, 0, []
+    for count in counts:
+        found.append(area.getCellRangeByPosition(0, first, right, first + count - 1))
+        first += count
+    return found or [area]
+
+
+def put_shapes(server: Any, sheet: Any, parts: list[Any]) -> None:
+    """Put what is not seen on every page, as LibreOffice leaves out pages that are empty."""
+    import uno
+
+    for part in parts:
+        shape = server.document.createInstance("com.sun.star.drawing.RectangleShape")
+        sheet.DrawPage.add(shape)
+        shape.Position = part.Position
+        shape.FillStyle = uno.Enum("com.sun.star.drawing.FillStyle", "NONE")
+        shape.LineStyle = uno.Enum("com.sun.star.drawing.LineStyle", "NONE")
+
+
+def set_page(
+    server: Any, sheet: Any, name: str, width: int, height: int, margin: int
+) -> tuple[int, int]:
+    """Give a worksheet pages of a size; returns the size that they have."""
+    styles = server.document.StyleFamilies.getByName("PageStyles")
+    if not styles.hasByName(name):
+        made = server.document.createInstance("com.sun.star.style.PageStyle")
+        styles.insertByName(name, made)
+    style = styles.getByName(name)
+    style.HeaderIsOn = style.FooterIsOn = False
+    style.PrintGrid = style.PrintHeaders = False
+    style.LeftMargin = style.RightMargin = style.TopMargin = style.BottomMargin = margin
+    style.Width, style.Height = width, height
+    style.ScaleToPagesX = style.ScaleToPagesY = 1
+    sheet.IsVisible = True
+    sheet.setPrintTitleColumns(False)
+    sheet.setPrintTitleRows(False)
+    sheet.removeAllManualPageBreaks()
+    sheet.PageStyle = name
+    return style.Width, style.Height
 
 
 def right_edge(sheet: Any, index: int) -> int:

@@ -57,7 +57,11 @@ def cover_page(name: str) -> GuidePage:
 
 
 def cover_cells(
-    name: str, title: str, description: str, covered: Sequence[Covered]
+    name: str,
+    title: str,
+    description: str,
+    covered: Sequence[Covered],
+    reports: Sequence[tuple[str, str]] = (),
 ) -> Iterator[GuideCell]:
     """Everything that the cover says.
 
@@ -65,6 +69,7 @@ def cover_cells(
         name: of its worksheet.
         title, description: of the workbook, for people.
         covered: its networks.
+        reports: the names of other worksheets, and a sentence about each. Default: none.
     """
 
     def text(row: int, column: int, words: str, style: Style = NOTE) -> GuideCell:
@@ -85,6 +90,15 @@ def cover_cells(
         )
         row += 1
     row += 1
+    if reports:
+        yield text(row, 1, "Reports", HEADING)
+        row += 1
+        for report, about in reports:
+            link = Cell(report, 0, 0)
+            yield GuideCell(Cell(name, row, 1), report, link=link, style=_linked(link))
+            yield text(row, _WORDS, about, Style())
+            row += 1
+        row += 1
     yield text(row, 1, "What the colours mean", HEADING)
     for sample, style, words in _legend():
         row += 1

@@ -17,7 +17,7 @@ from ..cells import Range, parse_range
 from ..errors import WorkbookError
 from ..files import check_target, written_together
 from ..xlsx import sheet_states
-from .pages import print_pages, save_picture, used_area
+from .pages import print_pages, save_pdf, save_picture, used_area
 
 __all__ = ["render"]
 
@@ -47,7 +47,8 @@ def render(
         target: the file to write. Its ending says what:
             ``.png``: a picture of one worksheet. If several are drawn, each has a file of its
             own, whose name ends in the worksheet's: ``out-conv1.png``.
-            ``.pdf``: one page for each worksheet.
+            ``.pdf``: one page for each worksheet, or several, of at most 1000 rows and 5 m,
+            for a long one.
             ``.html``: one page on its own, with a table of values and colours for each
             worksheet; without charts.
         sheets: names of worksheets, drawn in the workbook's order. Default: all that are not
@@ -105,7 +106,7 @@ def render(
         pages = print_pages(office, areas)
         if kind == ".pdf":
             with written_together([target], force=force) as (temporary,):
-                temporary.write_bytes(pages[0].file.read_bytes())
+                save_pdf(pages, temporary)
             return [target]
         if several:
             targets = [_beside(target, item.sheet) for item in areas]

@@ -6,8 +6,9 @@ LibreOffice prints each range on a page of its own size; PDFium draws the pages.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,17 +29,19 @@ _PER_INCH = 2540
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a PDF.
+    """A range on a page of a PDF, or on several, one below the other, if it is long.
 
     Attributes:
         file: the PDF.
-        number: the page's, from 0.
-        width, height: of the page, in 1/100 mm. The PDF itself may say less, as its unit has
-            to grow with very large pages.
+        numbers: the pages', from 0.
+        heights: of the cells on each of several pages; none for one page.
+        width, height: of all together with MARGIN around, in 1/100 mm. The PDF itself may say
+            less, as its unit has to grow with very wide pages.
     """
 
     file: Path
-    number: int
+    numbers: range
+    heights: tuple[int, ...]
     width: int
     height: int
 
@@ -62,15 +65,66 @@ def corners(area: Range) -> tuple[str, int, int, int, int]:
 
 
 def print_pages(office: Office, areas: Sequence[Range]) -> list[Page]:
-    """Print ranges of different worksheets, one page each, in the workbook's order.
+    """Print ranges of different worksheets, in the workbook's order.
+
+    Very wide ones have files of their own; the others are in one.
 
     Raises:
         CalculatorError: LibreOffice failed.
     """
-    file = office.folder / "pages.pdf"
     wanted = [corners(area) for area in areas]
-    sizes = office.call("draw the worksheets", "page", "print_pages", wanted, MARGIN, str(file))
-    return [Page(file, number, *size) for number, size in enumerate(sizes)]
+    folder = str(office.folder)
+    pages = []
+    for item in office.call("draw the worksheets", "page", "print_pages", wanted, MARGIN, folder):
+        heights = tuple(sum(map(printed, rows)) for rows in item["heights"])
+        height = sum(heights) + 2 * MARGIN if heights else item["height"]
+        numbers = range(item["first"], item["first"] + max(len(heights), 1))
+        pages.append(Page(Path(item["file"]), numbers, heights, item["width"], height))
+    return pages
+
+
+def printed(size: int) -> int:
+    """The size in print of a column or a row, both in 1/100 mm.
+
+    What is a whole number of twips is cut to whole 1/100 mm; after hundreds of columns the
+    difference is seen.
+
+    Example:
+        >>> printed(530)
+        529
+    """
+    return round(size * 1440 / _PER_INCH) * _PER_INCH // 1440
+
+
+def save_pdf(pages: Sequence[Page], target: Path) -> None:
+    """Write pages as one PDF, in their order, each as high as its cells."""
+    import pypdfium2
+
+    files = [page.file for page in pages]
+    # The links and bookmarks of this file stay; pages that join it bring none.
+    most = max(files, key=files.count)
+    if len(set(files)) == 1 and not any(page.heights for page in pages):
+        target.write_bytes(most.read_bytes())
+        return
+    whole = pypdfium2.PdfDocument(most)
+    try:
+        place = 0
+        for page in pages:
+            if page.file != most:
+                other = pypdfium2.PdfDocument(page.file)
+                try:
+                    whole.import_pages(other, list(page.numbers), place)
+                finally:
+                    other.close()
+            for number, height in enumerate(page.heights, place):
+                leaf = whole[number]
+                width, top = leaf.get_size()
+                cells = (height + 2 * MARGIN) * width / page.width
+                leaf.set_mediabox(0, top - cells, width, top)
+            place += len(page.numbers)
+        whole.save(target)
+    finally:
+        whole.close()
 
 
 def save_picture(page: Page, target: Path, dpi: float | None, sheet: str) -> None:
@@ -108,9 +162,26 @@ def draw(page: Page, dpi: float) -> Image:
 
     pdf = pypdfium2.PdfDocument(page.file)
     try:
-        leaf = pdf[page.number]
-        scale = page.width / _PER_INCH * dpi / leaf.get_width()
-        picture: Image = leaf.render(scale=scale).to_pil().convert("RGB")
-        return picture
+        scale = page.width / _PER_INCH * dpi / pdf[page.numbers[0]].get_width()
+        pictures = (
+            pdf[number].render(scale=scale).to_pil().convert("RGB") for number in page.numbers
+        )
+        return _joined(pictures, page.heights, dpi) if page.heights else next(pictures)
     finally:
         pdf.close()
+
+
+def _joined(pictures: Iterator[Image], heights: Sequence[int], dpi: float) -> Image:
+    """Pictures of the pages of one range, one below the other without their margins."""
+    from PIL import Image
+
+    margin = round(MARGIN / _PER_INCH * dpi)
+    ends = [round(end / _PER_INCH * dpi) for end in accumulate(heights, initial=0)]
+    whole = None
+    for picture, (start, end) in zip(pictures, pairwise(ends), strict=True):
+        if whole is None:
+            whole = Image.new("RGB", (picture.width, ends[-1] + 2 * margin), "white")
+        cells = picture.crop((0, margin, picture.width, margin + end - start))
+        whole.paste(cells, (0, margin + start))
+    assert whole is not None
+    return whole

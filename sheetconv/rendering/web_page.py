@@ -18,7 +18,7 @@ import numpy as np
 
 from ..calculators.office import Office
 from ..cells import Range
-from .pages import MARGIN, Page, corners, draw, largest_dpi, print_pages
+from .pages import MARGIN, Page, corners, draw, largest_dpi, print_pages, printed
 
 _DPI = 72.0
 _SCREEN = 96 / 2540  # pixels of a browser for 1/100 mm
@@ -92,10 +92,7 @@ def _colours(page: Page, look: dict[str, Any]) -> list[list[str]]:
 
 def _centres(sizes: Sequence[int]) -> list[float]:
     """The middles of columns or rows on a page, in 1/100 mm."""
-    # In print, what is a whole number of twips is cut to whole 1/100 mm; after hundreds of
-    # columns the difference is seen.
-    printed = [round(size * 1440 / 2540) * 2540 // 1440 for size in sizes]
-    ends = list(accumulate(printed, initial=MARGIN))
+    ends = list(accumulate(map(printed, sizes), initial=MARGIN))
     return [(start + end) / 2 for start, end in pairwise(ends)]
 
 
