@@ -8,8 +8,8 @@ however large, and the writer can hold it as one Excel shared formula.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import prod
 
@@ -20,6 +20,9 @@ Shape = tuple[int, ...]
 #: The most terms of a sum over planes: a formula has at most 8,192 characters, of which a term
 #: takes up to 94, and a leaky rectifier holds it twice.
 MOST_TERMS = 40
+
+#: The most arguments that Excel takes of one function.
+MOST_ARGUMENTS = 255
 
 
 class Role(StrEnum):
@@ -134,6 +137,19 @@ def joined(separator: str, formulas: Iterable[Formula]) -> Formula:
     return tuple(pieces)
 
 
+def called(function: str, arguments: Sequence[Formula]) -> Formula:
+    """The call of SUM or MAX, nested where there are more arguments than Excel takes.
+
+    Example:
+        >>> formula_text(called("SUM", [("A1",), ("B1:C2",)]))
+        'SUM(A1,B1:C2)'
+    """
+    while len(arguments) > MOST_ARGUMENTS:
+        starts = range(0, len(arguments), MOST_ARGUMENTS)
+        arguments = [called(function, arguments[i : i + MOST_ARGUMENTS]) for i in starts]
+    return (f"{function}(", *joined(",", arguments), ")")
+
+
 @dataclass(frozen=True, slots=True)
 class CellFormulas:
     """The formula of some units of a tensor.
@@ -204,6 +220,13 @@ class View:
         """The cells of a grid as a reference without dollar signs."""
         return self.prefix(grid.sheet) + grid.bounds.a1
 
+    def part(self, grid: Grid, rows: range, columns: range) -> str:
+        """Some adjacent units of a grid as a reference without dollar signs."""
+        cell, steps = grid.cell(rows[0], columns[0]), (grid.row_step, grid.column_step)
+        return self.relative(
+            Grid(grid.sheet, cell.row, cell.column, len(rows), len(columns), *steps)
+        )
+
     def areas(self, grids: Sequence[Grid]) -> list[str]:
         """References to all planes of a tensor: one each, or one to all if they are many.
 
@@ -249,7 +272,35 @@ class View:
 
     def planes(self, tensor: str) -> Iterable[tuple[int, int, Grid]]:
         """Number, flat start and grid of every plane of one of the layer's tensors."""
-        start = 0
-        for number, grid in enumerate(self.own[tensor].grids):
-            yield number, start, grid
-            start += grid.size
+        return _numbered(self.own[tensor].grids)
+
+
+def _numbered(grids: Iterable[Grid]) -> Iterator[tuple[int, int, Grid]]:
+    start = 0
+    for number, grid in enumerate(grids):
+        yield number, start, grid
+        start += grid.size
+
+
+@dataclass(frozen=True, slots=True)
+class BackView(View):
+    """What a layer sees when it spells the gradients of a loss.
+
+    `own` has the gradients of its parameters and its other tensors of the way back, too, by
+    name: `weight.grad`, `weight.turned`.
+
+    Attributes:
+        grad_output: the gradient of the loss with respect to the layer's output: planes like
+            those of `out`, but as far apart as `Layer.gradient_steps` says, with blank cells
+            between and around them.
+        grad_input: where the gradient with respect to its input goes: planes like the
+            input's, whose rows and columns may lie further apart. None where nobody asks for it.
+    """
+
+    grad_output: Placed = field(default_factory=lambda: Placed((0,), Role.STEP, ()))
+    grad_input: Placed | None = None
+
+    @property
+    def targets(self) -> Iterator[tuple[int, int, Grid]]:
+        """Number, flat start and grid of every plane of the input's gradient."""
+        return _numbered(self.grad_input.grids if self.grad_input is not None else ())

@@ -350,6 +350,7 @@ def test_every_module_of_the_folder_defines_a_layer() -> None:
         "arithmetic",
         "base",
         "normalizing",
+        "normalizing_cells",
         "padding",
         "pooling",
         "validation",

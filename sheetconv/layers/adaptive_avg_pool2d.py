@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..formulas import BackView, CellFormulas
 from .base import ROUNDOFF, Array, Cache, Example, Params
 from .pooling import GlobalPool2d
 
@@ -20,6 +21,10 @@ class AdaptiveAvgPool2d(GlobalPool2d):
         out[c, 0, 0] = mean of x[c]
 
         =AVERAGE(BM4:CK27)
+
+        grad_input[c] = grad_output[c, 0, 0] / (H * W)
+
+        =$CN$4/600
 
     Shapes: x (N, C, H, W), out (N, C, 1, 1).
 
@@ -61,6 +66,17 @@ class AdaptiveAvgPool2d(GlobalPool2d):
         terms = x.shape[2] * x.shape[3]
         rounding = 2 * (terms + 1) * ROUNDOFF * self.forward(np.abs(x), params)[0]
         return {"out": rounding + self.forward(error, params)[0]}
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        return [
+            CellFormulas(
+                "input.grad",
+                start,
+                grid,
+                (f"{view.absolute(view.grad_output.grids[c])}/{grid.size}",),
+            )
+            for c, start, grid in view.targets
+        ]
 
     @classmethod
     def examples(cls) -> list[Example]:

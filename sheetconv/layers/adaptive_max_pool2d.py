@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..formulas import Shape
+from ..formulas import BackView, CellFormulas, Shape
 from .base import Array, Cache, Example, Params
-from .pooling import GlobalPool2d
+from .pooling import GlobalPool2d, to_first_largest, units_before
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class AdaptiveMaxPool2d(GlobalPool2d):
         out[c, 0, 0] = maximum of x[c]
 
         =MAX(BM4:CK27)
+
+        grad_input[c, y, x] = grad_output[c, 0, 0] where x is the first maximum, row by row,
+                              else 0
+
+        =IF(AND(BN5=CM4,MAX(BM4:CK4,BM5)<CM4),CN4,0)
 
     Shapes: x (N, C, H, W), out (N, C, 1, 1).
 
@@ -67,6 +72,21 @@ class AdaptiveMaxPool2d(GlobalPool2d):
     def error_bounds(self, x: Array, error: Array, params: Params) -> dict[str, Array]:
         """The largest of the input's: MAX does not round."""
         return {"out": error.max(axis=(2, 3), keepdims=True)}
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        formulas = []
+        for c, start, grid in view.targets:
+            plane = view.input.grids[c]
+            largest, grad = (g[c].unit(0) for g in (view.own["out"].grids, view.grad_output.grids))
+            columns = range(plane.width)
+            for index in range(plane.size):
+                i, j = divmod(index, plane.width)
+                before = units_before(view, plane, i, j, range(plane.height), columns)
+                text = to_first_largest(view, plane.unit(index), before, largest, grad)
+                formulas.append(
+                    CellFormulas("input.grad", start + index, grid.unit(index), (text,))
+                )
+        return formulas
 
     @classmethod
     def examples(cls) -> list[Example]:

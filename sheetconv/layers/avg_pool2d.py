@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby, product
 from typing import ClassVar
 
 import numpy as np
 
 from ..errors import LayoutError
-from ..formulas import CellFormulas, View
+from ..formulas import BackView, CellFormulas, View
 from .base import ROUNDOFF, Array, Cache, Example, Params
-from .pooling import Pool2d
+from .pooling import Pool2d, windows_over
 from .validation import flag
 
 
@@ -23,6 +24,12 @@ class AvgPool2d(Pool2d):
         out[c, i, j] = mean over u, v of x[c, i*stride + u - padding, j*stride + v - padding]
 
         =AVERAGE(BM4:BN5)
+
+        grad_input[c, y, x] = sum of grad_output[c, i, j] / units over the windows that read it,
+                              units how many of a window count
+
+        =SUM(EA4:EB5)/9
+        =SUM(EA4:EA5)/6+SUM(EB4:EB5)/9          where windows at an edge count fewer units
 
     AVERAGE skips blanks. With `count_include_pad` the border is drawn as zeros, which count;
     without, it is blank. What a window of `ceil_mode` reaches beyond the border is always
@@ -120,6 +127,50 @@ class AvgPool2d(Pool2d):
             window = view.window(plane, self._kernel, self._stride, self._padding)
             formulas.append(CellFormulas("out", start, grid, ("AVERAGE(", window, ")")))
         return formulas
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        plane, out = view.input.grids[0], view.grad_output.grids[0]
+        rows = self._runs(0, plane.height, out.height)
+        columns = self._runs(1, plane.width, out.width)
+        formulas = []
+        for c, start, grid in view.targets:
+            for index in range(grid.size):
+                y, x = divmod(index, grid.width)
+                shares = []
+                for (i, height), (j, width) in product(rows[y], columns[x]):
+                    area = view.part(view.grad_output.grids[c], i, j)
+                    total = area if len(i) == len(j) == 1 else f"SUM({area})"
+                    shares.append(f"{total}/{height * width}")
+                # What no window reads has no share.
+                formula = ("+".join(shares) or "0",)
+                formulas.append(
+                    CellFormulas("input.grad", start + index, grid.unit(index), formula)
+                )
+        return formulas
+
+    def _runs(self, axis: int, length: int, windows: int) -> list[list[tuple[range, int]]]:
+        """For each position along an axis, the windows that read it, those that count alike.
+
+        Args:
+            axis: 0 or 1.
+            length: of the input.
+            windows: how many there are.
+
+        Returns:
+            For each position: adjacent windows, and how many units along the axis each counts.
+        """
+        stride, padding, kernel = self._stride[axis], self._padding[axis], self._kernel[axis]
+        around = padding if self.count_include_pad else 0
+
+        def counted(window: int) -> int:
+            first = window * stride - padding
+            return min(first + kernel, length + around) - max(first, -around)
+
+        found = []
+        for over in windows_over(self._inside(axis, length, windows), length):
+            runs = [(list(run), count) for count, run in groupby(over, counted)]
+            found.append([(range(run[0], run[-1] + 1), count) for run, count in runs])
+        return found
 
     @classmethod
     def examples(cls) -> list[Example]:

@@ -17,8 +17,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ShapeError
-from ..formulas import CellFormulas, Formula, Role, Shape, View
+from ..cells import MAX_FORMULA
+from ..errors import LayoutError, ShapeError
+from ..formulas import BackView, CellFormulas, Formula, Role, Shape, View, formula_text
 from .arithmetic import Arithmetic
 
 Array = NDArray[np.float64]
@@ -302,6 +303,85 @@ class Layer(ABC):
         """The formulas of the tensors that all images share; none by default."""
         return []
 
+    # --- The way back, in cells
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the layer spells the formulas of its gradients. Default: where it does."""
+        return type(self).input_gradient is not Layer.input_gradient
+
+    def gradient_tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        """What the way back draws besides the gradients of input and parameters.
+
+        Such as kernels that are turned by 180 degrees. None by default.
+        """
+        return ()
+
+    def gradient_values(self, x: Array, params: Params, grad_output: Array) -> dict[str, Array]:
+        """The value of each of `gradient_tensors`; none by default.
+
+        Args:
+            x: the input of a batch.
+            params: as for `activations`.
+            grad_output: the gradient of the output.
+        """
+        return {}
+
+    def gradient_steps(self) -> tuple[int, int]:
+        """Rows and columns from one unit of the output's gradient to the next.
+
+        Others than one where blank cells have to stand between them. Default (1, 1).
+        """
+        return (1, 1)
+
+    def gradient_border(self, input_shape: Shape) -> Border:
+        """The blank cells that have to stand around the output's gradient. Default: none.
+
+        They are counted in cells, whatever `gradient_steps` says.
+        """
+        return Border()
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        """The gradient with respect to the input, for one image, as tensor `input.grad`.
+
+        It stands in `view.grad_input`. It must not be derived from `backward`, against which
+        the check holds it.
+
+        Raises:
+            LayoutError: the layer does not spell it.
+        """
+        raise LayoutError(f"{self} cannot be trained in cells: its gradient has no formula")
+
+    def parameter_gradients(self, view: BackView) -> list[CellFormulas]:
+        """The gradients of the parameters, `weight.grad` and so on, and `gradient_tensors`.
+
+        The view is that of the whole batch, over which gradients are summed. Those of
+        `gradient_tensors` that it does not have are left out. None by default.
+
+        Raises:
+            LayoutError: so large a batch does not fit a formula.
+        """
+        return []
+
+    def fitting(self, formulas: list[CellFormulas], advice: str) -> list[CellFormulas]:
+        """The formulas, if Excel takes each of them.
+
+        Args:
+            formulas: of gradients.
+            advice: what makes them shorter, for the error.
+
+        Raises:
+            LayoutError: one is longer.
+        """
+        for item in formulas:
+            last = formula_text(item.formula, item.grid.height - 1, item.grid.width - 1)
+            if len(last) + 1 > MAX_FORMULA:
+                raise LayoutError(
+                    f"{self}: the formula of {item.tensor} needs {len(last) + 1:,} characters, and "
+                    f"Excel takes {MAX_FORMULA:,}: {advice}"
+                )
+        return formulas
+
     @classmethod
     @abstractmethod
     def examples(cls) -> list[Example]:
@@ -359,6 +439,35 @@ class Elementwise(Layer):
         return [
             CellFormulas("out", start, grid, self.wrap((view.window(view.input.grids[number]),)))
             for number, start, grid in view.planes("out")
+        ]
+
+    @property
+    def has_gradients(self) -> bool:
+        return type(self).slope is not Elementwise.slope
+
+    def slope(self, x: Formula, out: Formula, grad: Formula) -> Formula:
+        """The formula of one unit of the input's gradient.
+
+        Args:
+            x: the reference to the unit of the input.
+            out: to that of the output.
+            grad: to that of the output's gradient.
+
+        Raises:
+            LayoutError: the layer does not spell it.
+        """
+        raise LayoutError(f"{self} cannot be trained in cells: its gradient has no formula")
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        planes = (view.input.grids, view.own["out"].grids, view.grad_output.grids)
+        return [
+            CellFormulas(
+                "input.grad",
+                start,
+                grid,
+                self.slope(*((view.window(grids[number]),) for grids in planes)),
+            )
+            for number, start, grid in view.targets
         ]
 
 

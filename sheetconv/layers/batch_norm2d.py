@@ -30,6 +30,24 @@ class BatchNorm2d(Normalization2d):
         =AVERAGE(AH3:AK6,AH11:AK14)
         =(SUMPRODUCT((AH3:AK6-$W$4)^2)+SUMPRODUCT((AH11:AK14-$W$4)^2))/32
 
+    The way back, where mean and variance follow the images; n is how many numbers share them::
+
+        grad.mean[c]  = the mean of grad_output[c] of all images
+        grad.slope[c] = sum of grad_output[c] * (x[c] - mean[c]) / n / (var[c] + eps)
+        grad_input    = (grad_output - grad.mean[c] - (x - mean[c]) * grad.slope[c])
+                        * weight[c] / sqrt(var[c] + eps)
+        weight.grad[c] = sum of grad_output[c] * (x[c] - mean[c]) / sqrt(var[c] + eps)
+        bias.grad[c]  = sum of grad_output[c]
+
+        =AVERAGE(CK3:CN6,CK11:CN14)
+        =(SUMPRODUCT(CK3:CN6,AH3:AK6-$W$4)+SUMPRODUCT(...))/32/($W$5+$U$5)
+        =(CK3-$CH$4-(AH3-$W$4)*$CH$5)*$W$6/SQRT($W$5+$U$5)
+        =(SUMPRODUCT(CK3:CN6,AH3:AK6-$W$4)+SUMPRODUCT(...))/SQRT($W$5+$U$5)
+        =SUM(CK3:CN6,CK11:CN14)
+
+    What moves the mean, or stretches all numbers alike, is taken off again, and so is its part
+    of the gradient. Running statistics do not move: the gradient is only scaled.
+
     Shapes: x (N, num_features, H, W), out the same; `running_mean`, `running_var`, `mean`,
     `var`, `weight` and `bias` have one number a channel. A channel of one cell, which
     PyTorch refuses, becomes its bias.

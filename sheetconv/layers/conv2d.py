@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil, prod
 from typing import ClassVar
@@ -10,8 +11,20 @@ from typing import ClassVar
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import ShapeError
-from ..formulas import MOST_TERMS, CellFormulas, Formula, Role, Shape, View, joined
+from ..cells import Grid
+from ..errors import LayoutError, ShapeError
+from ..formulas import (
+    MOST_TERMS,
+    BackView,
+    CellFormulas,
+    Formula,
+    Moving,
+    Role,
+    Shape,
+    View,
+    called,
+    joined,
+)
 from .arithmetic import Arithmetic, window_settings, windows_along
 from .base import (
     ROUNDOFF,
@@ -60,6 +73,22 @@ class Conv2d(Layer):
     A dilated kernel is drawn with holes: its cells stand as far apart as the cells that
     they meet, and SUMPRODUCT reads the blanks between as zeros. With more than 40 input
     channels the sum is split: `partial1`, `partial2`, ... are planes of their own.
+
+    The way back, with p = y + top - u*dilation and q = x + left - v*dilation, of which only
+    those count that the stride divides::
+
+        grad_input[c, y, x] = sum over o, u, v of
+                              weight[o, c, u, v] * grad_output[o, p/stride, q/stride]
+        weight.grad[o, c, u, v] = sum over i, j of grad_output[o, i, j]
+                              * x[c, i*stride + u*dilation - top, j*stride + v*dilation - left]
+        bias.grad[o] = sum over i, j of grad_output[o, i, j]
+
+        =SUMPRODUCT(CA1:CC3,$BW$11:$BY$13)+...          one term an output channel
+        =SUMPRODUCT(A2:Z27,$CC$3:$DB$28)+...            one term an image
+        =SUM($CC$3:$DB$28,...)                          one area an image
+
+    The gradient's units stand as far apart as the windows: between them and around them are
+    blanks, and the kernel is turned by 180 degrees: `weight.turned`.
 
     Args:
         in_channels: planes of the input.
@@ -379,6 +408,97 @@ class Conv2d(Layer):
             formulas.append(CellFormulas("out", start, grid, joined("+", terms), is_array))
         return formulas
 
+    @property
+    def has_gradients(self) -> bool:
+        return not self._has_border
+
+    def _check_gradients(self) -> None:
+        if self._has_border:
+            raise LayoutError(
+                f"{self} cannot be trained in cells: its padding repeats units of the plane, which "
+                "gather the gradients of all their copies: use padding_mode 'zeros'"
+            )
+
+    def gradient_tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
+        weight = self._weight_shape
+        turned = Tensor(
+            "weight.turned", weight, Role.STEP, "kernels", "turned", None, self._dilation, False
+        )
+        return (turned,)
+
+    def gradient_values(self, x: Array, params: Params, grad_output: Array) -> dict[str, Array]:
+        return {"weight.turned": params["weight"][:, :, ::-1, ::-1]}
+
+    def gradient_steps(self) -> tuple[int, int]:
+        return self._stride
+
+    def gradient_border(self, input_shape: Shape) -> Border:
+        (kh, kw), (sh, sw) = self._span, self._stride
+        left, _, top, _ = self._sides
+        (_, height, width), (_, rows, columns) = input_shape, self.output_shape(input_shape)
+        # The window of the input's last unit ends at it, counted from the padding.
+        return Border(
+            left=max(0, kw - 1 - left),
+            right=max(0, width - 1 + left - (columns - 1) * sw),
+            top=max(0, kh - 1 - top),
+            bottom=max(0, height - 1 + top - (rows - 1) * sh),
+            zeros=False,
+        )
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        self._check_gradients()
+        (kh, kw), (inputs, outputs) = self._span, self._per_group
+        left, _, top, _ = self._sides
+        kernels = view.own["weight.turned"].grids
+        windows = []
+        for plane in view.grad_output.grids:
+            sheet = "" if plane.sheet == view.sheet else plane.sheet
+            row, column = plane.row + top - kh + 1, plane.column + left - kw + 1
+            # Cell by cell, though the plane's units stand apart.
+            windows.append(Moving(sheet, row, column, kh, kw, 1, 1))
+        formulas = []
+        for channel, start, grid in view.targets:
+            group, c = divmod(channel, inputs)
+            terms = [
+                _product(view, windows[o], kernels[o * inputs + c])
+                for o in range(group * outputs, (group + 1) * outputs)
+            ]
+            total = joined("+", terms)
+            formulas.append(CellFormulas("input.grad", start, grid, total, view.array))
+        return self.fitting(formulas, "use fewer output channels, or more groups")
+
+    def parameter_gradients(self, view: BackView) -> list[CellFormulas]:
+        self._check_gradients()
+        formulas = [*self._weight_gradients(view)]
+        grads = view.grad_output.grids
+        for o, start, grid in view.planes("bias.grad") if self.bias else ():
+            planes: list[Formula] = [(view.absolute(g),) for g in grads[o :: self.out_channels]]
+            formulas.append(CellFormulas("bias.grad", start, grid, called("SUM", planes)))
+        if "weight.turned" in view.own:
+            for number, start, grid in view.planes("weight.turned"):
+                kernel = view.own["weight"].grids[number]
+                last = view.window(kernel.unit(kernel.size - 1))
+                back = replace(last, row_step=-kernel.row_step, column_step=-kernel.column_step)
+                formulas.append(CellFormulas("weight.turned", start, grid, (back,)))
+        return self.fitting(formulas, "use smaller batches")
+
+    def _weight_gradients(self, view: BackView) -> Iterator[CellFormulas]:
+        """Each cell of a kernel: all that it meets, times the gradient of what it made."""
+        inputs, outputs = self._per_group
+        left, _, top, _ = self._sides
+        for number, start, grid in view.planes("weight.grad"):
+            o, c = divmod(number, inputs)
+            planes = view.input.grids[o // outputs * inputs + c :: self.in_channels]
+            terms = []
+            for plane, grad in zip(
+                planes, view.grad_output.grids[o :: self.out_channels], strict=True
+            ):
+                # As large as the gradient with its blanks.
+                size = (grad.bounds.height, grad.bounds.width)
+                met = view.window(plane, size, self._dilation, (top, left))
+                terms.append(_product(view, met, grad))
+            yield CellFormulas("weight.grad", start, grid, joined("+", terms), view.array)
+
     @classmethod
     def examples(cls) -> list[Example]:
         ramp = np.arange(16.0).reshape(1, 4, 4)
@@ -452,3 +572,11 @@ class Conv2d(Layer):
                 60.0,
             ),
         ]
+
+
+def _product(view: BackView, window: Moving, grid: Grid) -> Formula:
+    """The sum of a window of cells, some of which are blank, times those of a grid."""
+    if window.height == window.width == 1:
+        # To Gnumeric's SUMPRODUCT a single blank cell is no zero.
+        return (window, f"*{view.absolute(grid)}")
+    return view.sum_of_products((window,), (view.absolute(grid),))

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ShapeError
-from ..formulas import CellFormulas, Role, Shape, View
+from ..formulas import BackView, CellFormulas, Formula, Role, Shape, View
 from .base import ROUNDOFF, Arrangement, Array, Cache, Example, Layer, Params, Tensor
 from .validation import flag, pair, shown, whole
 
@@ -27,6 +27,10 @@ class Dropout(Layer):
         =IF(CU4>$GD$1, CU4, 0)
         =IF(DZ4=0, 0, BQ4/(1-$GD$1))
         =24*25, =COUNTIF(DZ4:EX27,0), =FA31/FA30             the share that was dropped
+
+        grad_input = grad_output / (1 - p) where mask is not 0, else 0
+
+        =IF(DZ4=0, 0, HC4/(1-$GD$1))
 
     Every plane has its random plane and its mask; so has a vector. RAND() draws anew at
     every recalculation. With a `seed` the random plane holds numbers instead, so that the
@@ -207,6 +211,17 @@ class Dropout(Layer):
                     (f"{view.relative(zeros)}/{view.relative(total)}",),
                 ),
             ]
+        return formulas
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        (p,) = (view.absolute(grid) for grid in view.own["p"].grids)
+        scale = f"/(1-{p})" if self.rescale else ""
+        formulas = []
+        for c, start, grid in view.targets:
+            kept = view.window(view.own["mask"].grids[c])
+            grad = view.window(view.grad_output.grids[c])
+            formula: Formula = ("IF(", kept, "=0, 0, ", grad, f"{scale})")
+            formulas.append(CellFormulas("input.grad", start, grid, formula))
         return formulas
 
     def nonnegative(self, input_nonnegative: bool) -> bool:

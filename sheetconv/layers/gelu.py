@@ -32,11 +32,21 @@ class GELU(Elementwise):
 
         =AH3*NORMSDIST(AH3)
 
+        grad_input = grad_output * (Phi(x) + x * exp(-x**2 / 2) / sqrt(2 * pi))
+
+        =CK3*(NORMSDIST(AH3)+AH3*EXP(-(AH3^2)/2)/SQRT(2*PI()))
+
     With `approximate="tanh"`, as PyTorch and many models approximate it::
 
         out = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
 
         =AH3/2*(1+TANH(SQRT(2/PI())*(AH3+0.044715*AH3^3)))
+
+        grad_input = grad_output / 2 * (1 + tanh(z)
+                     + x * (1 - tanh(z)**2) * sqrt(2 / pi) * (1 + 0.134145 * x**2)),
+                     z what the tangent is of
+
+        =CK3/2*(1+TANH(...)+AH3*(1-TANH(...)^2)*SQRT(2/PI())*(1+0.134145*AH3^2))
 
     NORMSDIST of LibreOffice and Gnumeric is right but for a few roundoffs; IronCalc's is off
     by up to 1.03E-10 of the smaller of the parts below and above x, which makes up to 1.8E-11
@@ -109,9 +119,20 @@ class GELU(Elementwise):
 
     def wrap(self, expression: Formula) -> Formula:
         if self.approximate == "tanh":
-            cube = (*expression, "+0.044715*", *expression, "^3")
-            return (*expression, "/2*(1+TANH(SQRT(2/PI())*(", *cube, ")))")
+            return (*expression, "/2*(1+", *self._tangent(expression), ")")
         return (*expression, "*NORMSDIST(", *expression, ")")
+
+    def _tangent(self, x: Formula) -> Formula:
+        return ("TANH(SQRT(2/PI())*(", *x, "+0.044715*", *x, "^3))")
+
+    def slope(self, x: Formula, out: Formula, grad: Formula) -> Formula:
+        if self.approximate == "tanh":
+            tangent = self._tangent(x)
+            inner = ("SQRT(2/PI())*(1+0.134145*", *x, "^2)")
+            part = ("1+", *tangent, "+", *x, "*(1-", *tangent, "^2)*", *inner)
+            return (*grad, "/2*(", *part, ")")
+        density = ("EXP(-(", *x, "^2)/2)/SQRT(2*PI())")
+        return (*grad, "*(NORMSDIST(", *x, ")+", *x, "*", *density, ")")
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         return input_nonnegative

@@ -24,6 +24,13 @@ class InstanceNorm2d(Normalization2d):
         =SUMPRODUCT((AH3:AK6-$W$4)^2)/16
         =(AH3-$W$4)/SQRT($W$5+$U$5)
 
+        grad_input = (grad_output - grad.mean[c] - (x - mean[c]) * grad.slope[c])
+                     / sqrt(var[c] + eps)                     (* weight[c])
+
+        =(CK3-$CH$4-(AH3-$W$4)*$CH$5)/SQRT($W$5+$U$5)
+
+    `grad.mean` and `grad.slope` are those of `BatchNorm2d`, for each plane by itself.
+
     With `track_running_stats`, as in PyTorch's `eval`, mean and variance are numbers that
     training left in `running_mean` and `running_var`, the same for all images. Shapes:
     x (N, num_features, H, W), out the same; `mean` and `var` have one number an image and

@@ -23,6 +23,10 @@ class LeakyReLU(Elementwise):
 
         =MAX(AH3,0.01*AH3)
 
+        grad_input = grad_output where x > 0, else negative_slope * grad_output
+
+        =IF(AH3>0,CK3,0.01*CK3)
+
     Shapes: any; the output has the input's.
 
     Args:
@@ -71,6 +75,9 @@ class LeakyReLU(Elementwise):
 
     def wrap(self, expression: Formula) -> Formula:
         return ("MAX(", *expression, f",{self.negative_slope!r}*(", *expression, "))")
+
+    def slope(self, x: Formula, out: Formula, grad: Formula) -> Formula:
+        return ("IF(", *x, ">0,", *grad, f",{self.negative_slope!r}*", *grad, ")")
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         return input_nonnegative

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..formulas import CellFormulas, Formula, Role, Shape, View, joined
+from ..formulas import BackView, CellFormulas, Formula, Role, Shape, View, called, joined
 from .arithmetic import Arithmetic
 from .base import ROUNDOFF, SNAP, Array, Cache, Example, Layer, Params, Tensor, kaiming_uniform
 from .validation import flag, whole
@@ -29,6 +29,16 @@ class Linear(Layer):
     blank among the weights. Shapes:
     x (N, in_features), weight (out_features, in_features), bias (out_features,),
     out (N, out_features).
+
+    The way back::
+
+        grad_input[f] = sum over k of weight[k, f] * grad_output[k]
+        weight.grad[k, f] = sum over all images of grad_output[k] * x[f]
+        bias.grad[k] = sum over all images of grad_output[k]
+
+        =DN4*$FA$4+FC4*$FA$5+...          one term an output
+        =CM4*$FA$4+CM64*$FA$64+...        one term an image
+        =SUM(FA4,FA64,...)
 
     Args:
         in_features: units of the input, after `Flatten` where it has planes.
@@ -143,6 +153,36 @@ class Linear(Layer):
                 terms.append((view.prefix(bias.sheet) + bias.cell(k, 0).a1,))
             formulas.append(CellFormulas("out", k, out.unit(k), joined("+", terms)))
         return formulas
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        (grad,) = view.grad_output.grids
+        deltas = [view.absolute(grad.unit(k)) for k in range(self.out_features)]
+        planes, weights = len(view.input.grids), view.own["weight"].grids
+        formulas = []
+        for c, start, grid in view.targets:
+            terms: list[Formula] = [
+                (view.window(weight), f"*{delta}")
+                for weight, delta in zip(weights[c::planes], deltas, strict=True)
+            ]
+            formulas.append(CellFormulas("input.grad", start, grid, joined("+", terms)))
+        return self.fitting(formulas, "use fewer outputs")
+
+    def parameter_gradients(self, view: BackView) -> list[CellFormulas]:
+        grads = view.grad_output.grids
+        planes = len(view.input.grids) // len(grads)
+        formulas = []
+        for number, start, grid in view.planes("weight.grad"):
+            k, c = divmod(number, planes)
+            terms: list[Formula] = [
+                (view.window(plane), f"*{view.absolute(grad.unit(k))}")
+                for plane, grad in zip(view.input.grids[c::planes], grads, strict=True)
+            ]
+            formulas.append(CellFormulas("weight.grad", start, grid, joined("+", terms)))
+        if self.bias:
+            (grid,) = view.own["bias.grad"].grids
+            total = called("SUM", [(view.window(grad),) for grad in grads])
+            formulas.append(CellFormulas("bias.grad", 0, grid, total))
+        return self.fitting(formulas, "use smaller batches")
 
     @classmethod
     def examples(cls) -> list[Example]:

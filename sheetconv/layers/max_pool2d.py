@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
 
 from ..errors import ShapeError
-from ..formulas import CellFormulas, Formula, Shape, View, joined
+from ..formulas import BackView, CellFormulas, Formula, Shape, View, joined
 from .base import Array, Cache, Example, Params
-from .pooling import Pool2d
+from .pooling import Pool2d, to_first_largest, units_before, windows_over
 from .validation import pair
 
 
@@ -24,6 +25,11 @@ class MaxPool2d(Pool2d):
 
         =MAX(BM4:BN5)
         =MAX(BM4,BO4,BM6,BO6)                 dilated by 2
+
+        grad_input[c, y, x] = sum of grad_output[c, i, j] over the windows whose first maximum,
+                              row by row, it is
+
+        =IF(AND(BN5=CM4,MAX(BM4:BN4,BM5)<CM4),EA4,0)+...          one term a window
 
     The border is blank on the worksheet, and MAX skips blanks: PyTorch's padding of
     minus infinity. Shapes: x (N, C, H, W), out (N, C, H', W') with
@@ -149,6 +155,31 @@ class MaxPool2d(Pool2d):
         """Rows above and columns left of the first window's unit (u, v) where the plane begins."""
         (ph, pw), (dh, dw) = self._padding, self._dilation
         return (ph - u * dh, pw - v * dw)
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        plane, out = view.input.grids[0], view.own["out"].grids[0]
+        rows = self._inside(0, plane.height, out.height)
+        columns = self._inside(1, plane.width, out.width)
+        over = (windows_over(rows, plane.height), windows_over(columns, plane.width))
+        formulas = []
+        for c, start, grid in view.targets:
+            plane, out, grad = (
+                grids[c]
+                for grids in (view.input.grids, view.own["out"].grids, view.grad_output.grids)
+            )
+            for index in range(plane.size):
+                y, x = divmod(index, plane.width)
+                shares = []
+                for i, j in product(over[0][y], over[1][x]):
+                    before = units_before(view, plane, y, x, rows[i], columns[j])
+                    of_window = (planes.unit(i * out.width + j) for planes in (out, grad))
+                    shares.append(to_first_largest(view, plane.unit(index), before, *of_window))
+                # What no window reads has no share.
+                formula = ("+".join(shares) or "0",)
+                formulas.append(
+                    CellFormulas("input.grad", start + index, grid.unit(index), formula)
+                )
+        return self.fitting(formulas, "use a smaller window, or a larger stride")
 
     @classmethod
     def examples(cls) -> list[Example]:

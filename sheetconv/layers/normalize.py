@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..formulas import CellFormulas, Role, Shape, View
+from ..formulas import BackView, CellFormulas, Role, Shape, View
 from .arithmetic import Arithmetic
 from .base import ROUNDOFF, SNAP, Array, Cache, Example, Layer, Params, Tensor
 from .validation import whole
@@ -22,6 +22,10 @@ class Normalize(Layer):
         out = (x - mean[c]) / std[c]
 
         =(A2-$AD$2)/$AD$3
+
+        grad_input = grad_output / std[c]
+
+        =CK3/$AD$3
 
     As fast.ai's transform of that name, in cells of its own: what a network was trained on is
     what it has to see. `mean` and `std` are numbers that are measured once, before training;
@@ -112,6 +116,14 @@ class Normalize(Layer):
             mean, std = (view.absolute(view.own[name].grids[c]) for name in ("mean", "std"))
             x = view.window(view.input.grids[c])
             formulas.append(CellFormulas("out", start, grid, ("(", x, f"-{mean})/{std}")))
+        return formulas
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        formulas = []
+        for c, start, grid in view.targets:
+            std = view.absolute(view.own["std"].grids[c])
+            formula = (view.window(view.grad_output.grids[c]), f"/{std}")
+            formulas.append(CellFormulas("input.grad", start, grid, formula))
         return formulas
 
     @classmethod

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from ..cells import MAX_FORMULA, Grid
-from ..errors import LayoutError, ShapeError
-from ..formulas import CellFormulas, Formula, Role, Shape, View
+from ..errors import ShapeError
+from ..formulas import Shape
 from .arithmetic import Arithmetic
-from .base import ROUNDOFF, SNAP, Array, Cache, Layer, Params, Reach, Tensor
+from .base import ROUNDOFF, SNAP, Array, Cache, Params, Reach
+from .normalizing_cells import NormalizationCells
 from .validation import flag, shown, whole
-
-# Excel takes as many arguments of AVERAGE.
-_MOST_AREAS = 255
 
 
 @dataclass(frozen=True)
-class Normalization2d(Layer):
+class Normalization2d(NormalizationCells):
     """A layer that takes off a mean and divides by a standard deviation, channel by channel.
 
     Both are *running* statistics, numbers that training left, or those of the input itself,
@@ -33,9 +29,6 @@ class Normalization2d(Layer):
     momentum: float | None
     affine: bool
     track_running_stats: bool
-
-    #: Whether the images of a batch share the statistics of the input.
-    shares_batch: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -266,71 +259,15 @@ class Normalization2d(Layer):
     def reach(self, input_shape: Shape) -> Reach | None:
         return Reach() if self.track_running_stats else None
 
-    def tensors(self, input_shape: Shape) -> tuple[Tensor, ...]:
-        channels = (self.num_features,)
-        drawn = [Tensor("eps", (), Role.SETTING, "single", "eps =", "0E+00")]
+    def gradient_values(self, x: Array, params: Params, grad_output: Array) -> dict[str, Array]:
         if self.track_running_stats:
-            drawn.append(Tensor("running_mean", channels, Role.BUFFER, "scalars", "mean"))
-            drawn.append(Tensor("running_var", channels, Role.BUFFER, "scalars", "var"))
-        else:
-            own = not self.shares_batch
-            for name in ("mean", "var"):
-                drawn.append(Tensor(name, channels, Role.STEP, "scalars", name, per_image=own))
-        if self.affine:
-            drawn.append(Tensor("weight", channels, Role.PARAM, "scalars", "weight"))
-            drawn.append(Tensor("bias", channels, Role.PARAM, "scalars", "bias"))
-        return (*drawn, Tensor("out", self.output_shape(input_shape), Role.OUTPUT, "planes"))
-
-    def formulas(self, view: View) -> list[CellFormulas]:
-        (eps,) = (view.absolute(grid) for grid in view.own["eps"].grids)
-        before = "running_" if self.track_running_stats else ""
-        formulas = []
-        for c, start, grid in view.planes("out"):
-            names = (f"{before}mean", f"{before}var", *(("weight", "bias") if self.affine else ()))
-            mean, var, *stretch = (view.absolute(view.own[name].grids[c]) for name in names)
-            x = view.window(view.input.grids[c])
-            formula: Formula = ("(", x, f"-{mean})/SQRT({var}+{eps})")
-            if stretch:
-                formula = (*formula, f"*{stretch[0]}+{stretch[1]}")
-            formulas.append(CellFormulas("out", start, grid, formula))
-        if not self.track_running_stats and not self.shares_batch:
-            for c, plane in enumerate(view.input.grids):
-                formulas += self._of_planes(view, c, [plane])
-        return formulas
-
-    def batch_formulas(self, view: View) -> list[CellFormulas]:
-        if self.track_running_stats or not self.shares_batch:
-            return []
-        return [
-            item
-            for c in range(self.num_features)
-            for item in self._of_planes(view, c, view.input.grids[c :: self.num_features])
-        ]
-
-    def _of_planes(self, view: View, c: int, planes: Sequence[Grid]) -> Iterator[CellFormulas]:
-        """The cells of the mean and the variance of a channel's planes.
-
-        VARP would be shorter, but IronCalc's takes the difference of two sums of squares, in
-        which small deviations are lost: of 75 numbers near 3E8, all the same, it makes -41.
-        """
-        mean, var = view.own["mean"].grids[c], view.own["var"].grids[c]
-        areas = [view.relative(plane) for plane in planes]
-        cell = view.absolute(mean)
-        sums = []
-        for plane, area in zip(planes, areas, strict=True):
-            # The blanks between cells that stand apart are no numbers near the mean.
-            filled = "" if plane.compact else f'({area}<>"")*'
-            sums.append(f"SUMPRODUCT({filled}({area}-{cell})^2)")
-        total = sums[0] if len(sums) == 1 else f"({'+'.join(sums)})"
-        variance = f"{total}/{sum(plane.size for plane in planes)}"
-        if len(areas) > _MOST_AREAS or len(variance) >= MAX_FORMULA:
-            raise LayoutError(
-                f"{self}: the statistics of {len(planes)} images need {len(areas)} arguments and "
-                f"{len(variance) + 1:,} characters, and Excel takes {_MOST_AREAS} and "
-                f"{MAX_FORMULA:,}: give fewer images, or use running statistics"
-            )
-        yield CellFormulas("mean", c, mean, (f"AVERAGE({','.join(areas)})",))
-        yield CellFormulas("var", c, var, (variance,))
+            return {}
+        _, _, mean, var = self._statistics(x, params)
+        along = self._averaged(grad_output * (x - mean)) / (var + self._eps(params))
+        return {
+            "grad.mean": self._flat(self._averaged(grad_output)),
+            "grad.slope": self._flat(along),
+        }
 
 
 def _is_number(value: Any) -> bool:

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..cells import Grid
 from ..errors import ShapeError
-from ..formulas import CellFormulas, Shape, View
+from ..formulas import CellFormulas, Shape, View, called, formula_text
 from .arithmetic import Arithmetic, window_settings, windows_along
 from .base import Array, Border, Layer, Reach
 from .validation import flag, pair, shown
@@ -108,6 +109,15 @@ class Pool2d(Layer):
         rows, columns = self._length(0, height), self._length(1, width)
         return windows[:, :, :rows, :columns].reshape(*x.shape[:2], rows, columns, -1)
 
+    def _inside(self, axis: int, length: int, windows: int) -> list[range]:
+        """For each of the windows along an axis, what it reads of the input, without padding."""
+        stride, padding, dilation = self._stride[axis], self._padding[axis], self._dilation[axis]
+        span, found = self._span(axis), []
+        for first in range(-padding, windows * stride - padding, stride):
+            skipped = -(min(first, 0) // dilation)
+            found.append(range(first + skipped * dilation, min(length, first + span), dilation))
+        return found
+
     def border(self, input_shape: Shape) -> Border:
         ph, pw = self._padding
         _, height, width = input_shape
@@ -170,3 +180,64 @@ class GlobalPool2d(Layer):
             )
             for c, start, grid in view.planes("out")
         ]
+
+
+def windows_over(inside: list[range], length: int) -> list[list[int]]:
+    """For each position along an axis, which windows read it.
+
+    Args:
+        inside: what each window reads.
+        length: of the axis.
+
+    Example:
+        >>> windows_over([range(0, 2), range(1, 3)], 4)
+        [[0], [0, 1], [1], []]
+    """
+    over: list[list[int]] = [[] for _ in range(length)]
+    for window, positions in enumerate(inside):
+        for position in positions:
+            over[position].append(window)
+    return over
+
+
+def units_before(view: View, plane: Grid, i: int, j: int, rows: range, columns: range) -> list[str]:
+    """References to the units of a window that come before unit (i, j), row by row.
+
+    Args:
+        view: what the layer sees.
+        plane: the input's plane.
+        i, j: row and column of the unit, one of the window's.
+        rows, columns: of the window, without those that lie outside the plane.
+    """
+    above, left = rows[: rows.index(i)], columns[: columns.index(j)]
+    parts = [(above, columns), (range(i, i + 1), left)]
+    if rows.step != 1 or columns.step != 1:
+        # The cells between those of a dilated window count not.
+        parts = [
+            (range(row, row + 1), range(column, column + 1))
+            for part in parts
+            for row in part[0]
+            for column in part[1]
+        ]
+    return [view.part(plane, *part) for part in parts if all(part)]
+
+
+def to_first_largest(view: View, unit: Grid, before: list[str], largest: Grid, grad: Grid) -> str:
+    """The share of a unit in its window's gradient: all of it, or nothing.
+
+    That the units before are less than the largest, and not than the unit itself, matters
+    to programs for which numbers are equal that differ in the last digits only: of several
+    such units exactly one, the first, takes the gradient.
+
+    Args:
+        view: what the layer sees.
+        unit: the unit.
+        before: references to the units of its window that come before it.
+        largest: the window's maximum.
+        grad: its gradient.
+    """
+    x, most, share = (view.relative(grid) for grid in (unit, largest, grad))
+    if not before:
+        return f"IF({x}={most},{share},0)"
+    so_far = formula_text(called("MAX", [(area,) for area in before]))
+    return f"IF(AND({x}={most},{so_far}<{most}),{share},0)"

@@ -22,6 +22,10 @@ class ReLU(Elementwise):
         =MAX(0,AH3)                       on planes of its own
         =MAX(0,SUMPRODUCT(...))           fused into the layer before
 
+        grad_input = grad_output where x > 0, else 0
+
+        =IF(AH3>0,CK3,0)
+
     Shapes: any; the output has the input's.
 
     Example:
@@ -52,6 +56,9 @@ class ReLU(Elementwise):
 
     def wrap(self, expression: Formula) -> Formula:
         return ("MAX(0,", *expression, ")")
+
+    def slope(self, x: Formula, out: Formula, grad: Formula) -> Formula:
+        return ("IF(", *x, ">0,", *grad, ",0)")
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         return True

@@ -22,6 +22,10 @@ class Sigmoid(Elementwise):
 
         =1/(1+EXP(MIN(-(AH3),700)))
 
+        grad_input = grad_output * out * (1 - out)
+
+        =CK3*BM4*(1-BM4)
+
     The formula stops at exp(700), beyond which spreadsheets overflow; NumPy's side needs no
     stop: both are zero to 300 digits there. Shapes: any; the output has the input's.
 
@@ -56,6 +60,9 @@ class Sigmoid(Elementwise):
 
     def wrap(self, expression: Formula) -> Formula:
         return ("1/(1+EXP(MIN(-(", *expression, "),700)))")
+
+    def slope(self, x: Formula, out: Formula, grad: Formula) -> Formula:
+        return (*grad, "*", *out, "*(1-", *out, ")")
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         return True

@@ -9,11 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ShapeError
-from ..formulas import CellFormulas, Role, Shape, View
+from ..formulas import BackView, CellFormulas, Formula, Role, Shape, View, called
 from .base import ROUNDOFF, Array, Cache, Example, Layer, Params, Tensor
 from .validation import whole
-
-_MOST_ARGUMENTS = 255
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,13 @@ class Softmax(Layer):
         =SUM(ES4:ES13)
         =ES4/$EV$4
 
-    Without taking off the largest, EXP(710) would overflow. Shapes: x (N, features), out
-    the same; `exp` has one number a feature, `largest` and `sum` have one.
+        grad_input[k] = out[k] * sum over j of out[j] * (grad_output[k] - grad_output[j])
+
+        =EX4*SUMPRODUCT($EX$4:$EX$13,FA4-$FA$4:$FA$13)
+
+    Without taking off the largest, EXP(710) would overflow; without the
+    differences, gradients that are nearly alike would be lost in their mean. Shapes:
+    x (N, features), out the same; `exp` has one number a feature, `largest` and `sum` have one.
 
     Args:
         dim: the dimension of the features, 1 or -1. Default -1.
@@ -123,9 +126,9 @@ class Softmax(Layer):
     def formulas(self, view: View) -> list[CellFormulas]:
         own = {name: placed.grids[0] for name, placed in view.own.items()}
         largest, total = view.absolute(own["largest"]), view.absolute(own["sum"])
-        scores = _grouped([view.relative(grid) for grid in view.input.grids])
+        scores: list[Formula] = [(view.relative(grid),) for grid in view.input.grids]
         formulas = [
-            CellFormulas("largest", 0, own["largest"], (f"MAX({scores})",)),
+            CellFormulas("largest", 0, own["largest"], called("MAX", scores)),
             CellFormulas("sum", 0, own["sum"], (f"SUM({view.relative(own['exp'])})",)),
             CellFormulas("out", 0, own["out"], (view.window(own["exp"]), f"/{total}")),
         ]
@@ -133,6 +136,19 @@ class Softmax(Layer):
         for k, score in enumerate(units):
             text = f"EXP({view.prefix(score.sheet)}{score.a1}-{largest})"
             formulas.append(CellFormulas("exp", k, own["exp"].unit(k), (text,)))
+        return formulas
+
+    def input_gradient(self, view: BackView) -> list[CellFormulas]:
+        (out,), (grad,) = view.own["out"].grids, view.grad_output.grids
+        shares, grads = view.absolute(out), view.absolute(grad)
+        formulas = []
+        for _, start, grid in view.targets:
+            for index in range(grid.size):
+                own, slope = (view.relative(g.unit(start + index)) for g in (out, grad))
+                text = f"{own}*SUMPRODUCT({shares},{slope}-{grads})"
+                formulas.append(
+                    CellFormulas("input.grad", start + index, grid.unit(index), (text,))
+                )
         return formulas
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
@@ -145,11 +161,3 @@ class Softmax(Layer):
             # The largest is taken off: exp(800) alone would overflow.
             Example(cls(1), np.array([800.0, -800.0]), {}, (0,), 1.0),
         ]
-
-
-def _grouped(areas: list[str]) -> str:
-    """The arguments of MAX, nested where there are more than the 255 that Excel takes."""
-    if len(areas) <= _MOST_ARGUMENTS:
-        return ",".join(areas)
-    groups = [areas[i : i + _MOST_ARGUMENTS] for i in range(0, len(areas), _MOST_ARGUMENTS)]
-    return ",".join(f"MAX({','.join(group)})" for group in groups)

@@ -22,6 +22,12 @@ class Tanh(Elementwise):
 
         =TANH(AH3)
 
+        grad_input = grad_output * (1 - out) * (1 + out)
+
+        =CK3*(1-BM4)*(1+BM4)
+
+    The square of an output near 1 would round away what 1 - out keeps.
+
     Shapes: any; the output has the input's.
 
     Example:
@@ -53,6 +59,9 @@ class Tanh(Elementwise):
 
     def wrap(self, expression: Formula) -> Formula:
         return ("TANH(", *expression, ")")
+
+    def slope(self, x: Formula, out: Formula, grad: Formula) -> Formula:
+        return (*grad, "*(1-", *out, ")*(1+", *out, ")")
 
     def nonnegative(self, input_nonnegative: bool) -> bool:
         return input_nonnegative
