@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .summary import summarize
     from .template import load_template
     from .tracing import trace
+    from .training.datasets import Data, load_data
+    from .training.learner import Learner
     from .weights import load_weights
     from .workbook import build
 
@@ -46,6 +48,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
+    "Data",
     "Drawing",
     "Dropout",
     "Flatten",
@@ -53,6 +56,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "Guides",
     "InstanceNorm2d",
     "LeakyReLU",
+    "Learner",
     "Linear",
     "MaxPool2d",
     "Normalize",
@@ -68,6 +72,7 @@ __all__ = [  # noqa: RUF022 - sorted as `dir` sorts
     "check",
     "from_onnx",
     "from_torch",
+    "load_data",
     "load_image",
     "load_template",
     "load_weights",
@@ -92,6 +97,9 @@ _MODULES = {
     "AdaptiveMaxPool2d": "layers.adaptive_max_pool2d",
     "AdaptiveAvgPool2d": "layers.adaptive_avg_pool2d",
     "Conv2d": "layers.conv2d",
+    "Data": "training.datasets",
+    "Learner": "training.learner",
+    "load_data": "training.datasets",
     "Drawing": "drawing",
     "Dropout": "layers.dropout",
     "Flatten": "layers.flatten",

@@ -26,6 +26,10 @@ class ImageError(SheetconvError):
     """An image cannot be used: no picture or numbers, damaged, too large, or of another shape."""
 
 
+class DataError(SheetconvError):
+    """A data set cannot be used."""
+
+
 class WeightsError(SheetconvError):
     """A file of weights cannot be read."""
 
@@ -59,3 +63,11 @@ class CheckError(SheetconvError):
 
     It is not one of sheetconv's, or its description is damaged.
     """
+
+
+class TrainingError(SheetconvError):
+    """Training cannot start, or cannot go on."""
+
+
+class CheckpointError(SheetconvError):
+    """A checkpoint cannot be used: it is missing, damaged, of another run or another version."""

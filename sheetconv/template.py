@@ -32,16 +32,22 @@
     kernels = false                   # whether the first layer's kernels are chosen by name
     leave_out = ["gallery"]           # worksheets to leave out
 
+    [networks.training]               # optional: how `sheetconv train` goes about it
+    data = "digits"
+    epochs = 20
+
 `data` may hold `pictures`, to choose from, and `labels`, the numbers of their classes.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +64,7 @@ from .pixels import Pixels
 from .spelling import suggestion
 from .template_drawing import read_drawing
 from .template_guides import picture_labels, read_guides
+from .template_training import read_training
 from .toml_table import Table
 
 FORMAT = 1
@@ -76,6 +83,7 @@ class TemplateNetwork:
         drawing: how it is drawn.
         pixels: what the pixels of a picture become that takes the image's place.
         guides: what explains it.
+        training: the options that its training has, by name.
     """
 
     network: Sequential
@@ -83,6 +91,7 @@ class TemplateNetwork:
     drawing: Drawing
     pixels: Pixels = field(default_factory=Pixels)
     guides: Guides = field(default_factory=Guides)
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +240,7 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
     drawing = read_drawing(table.table("drawing"), worksheet)
     pixels = _pixels(table.table("pixels"), shape[0] if len(shape) == 3 else 1)
     options = read_guides(table.table("guides"))
+    training = read_training(table.table("training"))
     table.finish()
     try:
         check_sheet_name(worksheet)
@@ -250,7 +260,7 @@ def _network(table: Table, path: Path) -> TemplateNetwork:
     except SheetconvError as error:
         where = path.parent / (data or "")
         raise TemplateError(f"{table.file}: {table.where}: {where}: {error}") from None
-    return TemplateNetwork(network, image, drawing, pixels, guides)
+    return TemplateNetwork(network, image, drawing, pixels, guides, training)
 
 
 def _pixels(table: Table, channels: int) -> Pixels:

@@ -153,7 +153,8 @@ def torch_network(template: str) -> nn.Sequential:
         for layer in layers.values():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
     return nn.Sequential(layers)
 
 
@@ -352,6 +353,8 @@ def all_pictures(folder: Path) -> dict[str, Callable[[Arrays], Arrays]]:
         "simple-cnn-wide": known("simple-cnn-wide", lambda: digits),
         "lenet5": known("lenet5", lambda: digits),
         "digits": known("digits", small_digits),
+        "digits-batchnorm": known("digits-batchnorm", small_digits),
+        "two-filters": known("two-filters", small_digits),
         "multi-label": known("multi-label", lambda: shapes(10_000, seed=0)),
     }
 
@@ -372,6 +375,10 @@ def all_templates(folder: Path) -> dict[str, Callable[[], Arrays]]:
         ),
         "lenet5": lambda: trained("lenet5", digits, is_digit(5), epochs=15, shift=1),
         "digits": lambda: trained("digits", small_digits(), is_digit(2), epochs=40),
+        "digits-batchnorm": lambda: trained(
+            "digits-batchnorm", small_digits(), is_digit(3), epochs=40
+        ),
+        "two-filters": lambda: trained("two-filters", small_digits(), is_digit(6), epochs=150),
         "multi-label": lambda: trained(
             "multi-label",
             shapes(10_000, seed=0),

@@ -23,10 +23,13 @@ CLASSIFIERS = {
     "simple-cnn-wide": (4, 10),
     "lenet5": (5, 10),
     "digits": (2, 10),
+    "digits-batchnorm": (3, 10),
+    "two-filters": (6, 10),
 }
 #: Template -> its worksheets, and formula cells.
 SHIPPED = {
     "digits": (["digits"], 736),
+    "digits-batchnorm": (["digits-batchnorm"], 4_512),
     "edges": (["edges"], 4 * 26 * 26),
     "lenet5": (["lenet5"], 8_116),
     "multi-label": (["multi-label"], (6 + 8) * 12 * 12 + 8 + 4),
@@ -35,6 +38,7 @@ SHIPPED = {
     "rgb": (["rgb"], 2 * 14 * 14),
     "simple-cnn": (["simple-cnn"], 1_568),
     "simple-cnn-wide": (["simple-cnn-wide"], 6_302),
+    "two-filters": (["two-filters"], 2 * 6 * 6 + 2 * 3 * 3 + 10 + 22),
     "two-strides": (["two-strides"], 2 * 14 * 14 + 2 * 7 * 7),
 }
 
@@ -222,4 +226,5 @@ def test_a_trained_network_says_how_good_it_is() -> None:
         text = (templates_folder() / f"{name}.toml").read_text(encoding="utf-8")
         shares = [float(share) for share in re.findall(r"(\d\d\.\d\d)%", text)]
         assert len(shares) == 1
-        assert shares[0] > 97
+        # Two filters cannot know as much.
+        assert shares[0] > (93 if name == "two-filters" else 97)

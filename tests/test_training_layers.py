@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -258,6 +259,9 @@ def test_only_running_statistics_change_by_training(example: Example) -> None:
         assert {name: value.shape for name, value in buffers.items()} == {
             name: value.shape for name, value in layer.init_buffers().items()
         }
+    elif isinstance(layer, Dropout):
+        # Every batch loses other units, whatever a workbook shows.
+        assert trained == replace(layer, seed=None)
     else:
         assert trained == layer
         assert buffers == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar
 
@@ -97,6 +97,10 @@ class Dropout(Layer):
         if self.seed is not None:
             return {"p": rng.uniform(-0.2, 0.0, ()) - self.margin}
         return {"p": rng.uniform(0.0, 0.2, ())}
+
+    def while_training(self) -> Dropout:
+        """With a seed every batch would lose the same units."""
+        return replace(self, seed=None)
 
     def draw_noise(
         self, input_shape: Shape, rng: np.random.Generator, batch: int = 1
