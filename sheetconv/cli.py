@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import click
 
-from .commands import checking, making, showing
+from .commands import checking, experiments, live, making, showing, training
 from .errors import SheetconvError
 from .version import __version__
 
@@ -42,6 +42,7 @@ for _command in (
     *(making.build, making.templates, making.new, making.summary),
     *(checking.check, checking.diff, checking.doctor),
     *(showing.trace, showing.render),
+    *(training.train, experiments.experiment, live.live),
 ):
     cli.add_command(_command)
 

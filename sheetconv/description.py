@@ -21,10 +21,10 @@ height and width in units; and rows and columns from one unit to the next.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from .cells import MAX_COLUMNS, MAX_ROWS, MOST_CELLS, OWN_SHEET, Grid, parse_cell
 from .drawing import WORDS, Drawing
@@ -41,6 +41,8 @@ from .network import Sequential
 SHEET = OWN_SHEET
 HEADING = "The networks of this workbook, for `sheetconv check`. Do not edit."
 FORMAT = 2
+
+T = TypeVar("T")
 
 # Excel takes 32,767 characters in a cell.
 _PIECE = 30_000
@@ -73,13 +75,22 @@ class Described:
 
 
 def to_rows(
-    networks: Iterable[tuple[Sequential, Layout, Sequence[Guide]]], version: str
+    networks: Iterable[tuple[Sequential, Layout, Sequence[Guide]]],
+    version: str,
+    trainings: Sequence[dict[str, Any]] = (),
 ) -> list[str]:
-    """The texts of column A of the hidden worksheet, from A1 downwards."""
+    """The texts of column A of the hidden worksheet, from A1 downwards.
+
+    Args:
+        networks: what the workbook holds.
+        version: of sheetconv.
+        trainings: what is trained in its cells, as `cell_training.description` has it.
+    """
     content = {
         "format": FORMAT,
         "sheetconv": version,
         "networks": [_network_to_json(*item) for item in networks],
+        **({"trainings": list(trainings)} if trainings else {}),
     }
     text = json.dumps(content, separators=(",", ":"))
     return [HEADING, *(text[i : i + _PIECE] for i in range(0, len(text), _PIECE))]
@@ -132,15 +143,33 @@ def from_rows(rows: Sequence[str], where: str) -> list[Described]:
     Raises:
         CheckError: the description is damaged, or from a newer sheetconv.
     """
+
+    def described(content: dict[str, Any]) -> list[Described]:
+        found = [_network_from_json(item) for item in content["networks"]]
+        if len({item.worksheet for item in found}) < len(found):
+            raise LayoutError("two networks begin on one worksheet")
+        return found
+
+    return parsed(rows, where, described)
+
+
+def parsed(rows: Sequence[str], where: str, read: Callable[[dict[str, Any]], T]) -> T:
+    """What somebody reads from the description.
+
+    Args:
+        rows: the texts of column A of the hidden worksheet.
+        where: the file, for errors.
+        read: gets the JSON; whatever it raises means that the description is damaged.
+
+    Raises:
+        CheckError: it is damaged, or from a newer sheetconv.
+    """
     damaged = f"{where}: the description on the hidden worksheet {SHEET!r} is damaged"
     try:
         content = json.loads("".join(rows[1:]), parse_int=_whole, parse_constant=_no_constant)
         version, networks = content["format"], content["networks"]
-        if version == FORMAT and networks:
-            described = [_network_from_json(item) for item in networks]
-            if len({item.worksheet for item in described}) < len(described):
-                raise LayoutError("two networks begin on one worksheet")
-            return described
+        if version == FORMAT and (networks or content.get("trainings")):
+            return read(content)
     except SheetconvError as error:
         raise CheckError(f"{damaged}: {error}; build the workbook again") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

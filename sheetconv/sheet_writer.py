@@ -75,7 +75,20 @@ class FormulaBand:
         return self.cells.grid
 
     def row_texts(self) -> Callable[[int], str]:
-        return self._shared_rows() if self.shared is not None else self._written_out_rows()
+        if self.shared is not None:
+            return self._shared_rows()
+        return self._one_cell() if self._is_one_cell else self._written_out_rows()
+
+    @property
+    def _is_one_cell(self) -> bool:
+        return self.grid.height == self.grid.width == 1 and not self.cells.array
+
+    def _one_cell(self) -> Callable[[int], str]:
+        grid, looks = self.grid, f' s="{self.style}"' if self.style else ""
+        formula = escape(formula_text(self.cells.formula))
+        cell = f"{column_name(grid.column)}{grid.row + 1}"
+        text = f'<c r="{cell}"{looks}><f>{formula}</f><v>{self.values.item()!r}</v></c>'
+        return lambda i: text
 
     def _shared_rows(self) -> Callable[[int], str]:
         grid, head = self.grid, _cell_heads(self.grid, self.style)
@@ -211,11 +224,11 @@ class CellWorksheet(Worksheet):  # type: ignore[misc]
     def prepare(self, content: SheetContent) -> None:
         """Take the cells; to be called once, before the workbook is closed."""
         self.content = content
-        grids = [band.grid.bounds for band in content.bands]
-        self.dim_rowmin = min(area.row for area in grids)
-        self.dim_rowmax = max(area.last_row for area in grids)
-        self.dim_colmin = min(area.column for area in grids)
-        self.dim_colmax = max(area.last_column for area in grids)
+        grids = [band.grid for band in content.bands]
+        self.dim_rowmin = min(grid.row for grid in grids)
+        self.dim_rowmax = max(_last_row(grid) for grid in grids)
+        self.dim_colmin = min(grid.column for grid in grids)
+        self.dim_colmax = max(grid.column + (grid.width - 1) * grid.column_step for grid in grids)
 
     def _write_sheet_format_pr(self) -> None:
         attributes: list[tuple[str, Any]] = []
@@ -271,8 +284,8 @@ def _rows(bands: Iterable[Band]) -> Iterator[tuple[int, str, int]]:
         begun = len(active)
         while waiting and waiting[-1].grid.row == row:
             band = waiting.pop()
-            last_row = band.grid.bounds.last_row
-            active.append((band.grid.column, last_row, band.grid, band.row_texts()))
+            grid = band.grid
+            active.append((grid.column, _last_row(grid), grid, band.row_texts()))
         if len(active) > begun:
             active.sort(key=itemgetter(0))
         texts, cells = [], 0
@@ -285,6 +298,10 @@ def _rows(bands: Iterable[Band]) -> Iterator[tuple[int, str, int]]:
             yield row, "".join(texts), cells
         row += 1
         active = [item for item in active if item[1] >= row]
+
+
+def _last_row(grid: Grid) -> int:
+    return grid.row + (grid.height - 1) * grid.row_step
 
 
 def _cell_heads(grid: Grid, style: int) -> list[str]:

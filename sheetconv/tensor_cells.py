@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -74,16 +74,14 @@ class TensorCells:
         return numbers.reshape(self.placed.shape)
 
 
-def read_descriptions(path: Path) -> list[Described]:
-    """The networks that a workbook says it holds.
+def description_rows(path: Path) -> list[str]:
+    """The texts with which a workbook describes itself.
 
     Raises:
         WorkbookError: the file cannot be read as a workbook.
-        CheckError: sheetconv did not make it, its description is damaged, or one of its
-            worksheets is gone.
+        CheckError: sheetconv did not make it.
     """
-    sheets = sheet_parts(path)
-    if description.SHEET not in sheets:
+    if description.SHEET not in sheet_parts(path):
         raise CheckError(
             f"{path} was not made by sheetconv: it has no worksheet {description.SHEET!r} that "
             "describes its network; make one with: sheetconv build"
@@ -93,7 +91,19 @@ def read_descriptions(path: Path) -> list[Described]:
         for cell in read_cells(path, description.SHEET)
         if cell.column == 0 and cell.value is not None
     ]
-    described = description.from_rows([text for _, text in sorted(rows)], str(path))
+    return [text for _, text in sorted(rows)]
+
+
+def read_descriptions(path: Path) -> list[Described]:
+    """The networks that a workbook says it holds; none where it only trains one in its cells.
+
+    Raises:
+        WorkbookError: the file cannot be read as a workbook.
+        CheckError: sheetconv did not make it, its description is damaged, or one of its
+            worksheets is gone.
+    """
+    described = description.from_rows(description_rows(path), str(path))
+    sheets = sheet_parts(path)
     for item in described:
         if gone := [name for name in item.layout.worksheets if name not in sheets]:
             raise CheckError(
@@ -149,6 +159,41 @@ def read_tensors(path: Path, described: Described) -> dict[str, TensorCells]:
     for tensor in tensors.values():
         missing = np.flatnonzero(np.isnan(tensor.numbers))
         for index in missing.tolist():
+            tensor.odd.setdefault(index, None)
+    return tensors
+
+
+def read_placed(
+    path: Path,
+    placed: Mapping[str, Placed],
+    formulas: Mapping[str, Sequence[CellFormulas]],
+) -> dict[str, TensorCells]:
+    """The cells of tensors that stand anywhere, by name.
+
+    Args:
+        path: the workbook.
+        placed: name -> where its cells stand.
+        formulas: name -> the formulas that sheetconv writes there, if any.
+
+    Raises:
+        WorkbookError: the file cannot be read.
+    """
+    tensors = {
+        name: TensorCells(where, np.full(where.size, np.nan), {}, np.zeros(where.size, np.bool_))
+        for name, where in placed.items()
+    }
+    spans: list[_Span | Moat] = []
+    for name, where in placed.items():
+        items, start = sorted(formulas.get(name, ()), key=_START), 0
+        for grid in where.grids:
+            first = bisect_left(items, start, key=_START)
+            last = bisect_left(items, start + grid.size, key=_START)
+            spans.append(_Span(tensors[name], grid, start, items[first:last]))
+            start += grid.size
+    for sheet in dict.fromkeys(span.grid.sheet for span in spans):
+        _fill([span for span in spans if span.grid.sheet == sheet], read_cells(path, sheet))
+    for tensor in tensors.values():
+        for index in np.flatnonzero(np.isnan(tensor.numbers)).tolist():
             tensor.odd.setdefault(index, None)
     return tensors
 

@@ -72,3 +72,19 @@ def add_description(book: Any, rows: Sequence[str]) -> None:
     hidden.very_hidden()
     for number, text in enumerate(rows):
         hidden.write_string(number, 0, text)
+
+
+def calculate_circles(book: Any, largest_change: float) -> None:
+    """Let programs calculate circular references: each recalculation goes round once.
+
+    Args:
+        book: an XlsxWriter workbook.
+        largest_change: of a number in one round, beyond which a program may give up.
+    """
+
+    def write() -> None:
+        attributes: list[tuple[str, Any]] = [("calcId", book.calc_id), ("iterate", 1)]
+        attributes += [("iterateCount", 1), ("iterateDelta", f"{largest_change:.0f}")]
+        book._xml_empty_tag("calcPr", [*attributes, ("fullCalcOnLoad", 1)])
+
+    book._write_calc_pr = write

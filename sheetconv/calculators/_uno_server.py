@@ -5,7 +5,7 @@ Python that runs sheetconv. So this file is run by that other Python, on its own
 import nothing but the standard library and `uno`, and must run on Python 3.8. It reads
 one JSON request a line and writes one JSON answer a line; JSON carries doubles exactly.
 
-Usage: _uno_server.py SOFFICE FOLDER PIPE
+Usage: _uno_server.py SOFFICE FOLDER PIPE [show]
 """
 
 from __future__ import annotations
@@ -47,10 +47,12 @@ class RefusedError(Exception):
 class Server:
     """The connection to one running LibreOffice, and the workbook that it has open."""
 
-    def __init__(self, office: subprocess.Popen[bytes], pipe: str) -> None:
+    def __init__(self, office: subprocess.Popen[bytes], pipe: str, show: bool) -> None:
         self.office = office
+        self.show = show
         self.desktop = self.connect(pipe)
         self.document: Any = None
+        self.areas: dict[tuple[Any, ...], Any] = {}
 
     def connect(self, pipe: str) -> Any:
         """LibreOffice's desktop, as soon as it answers."""
@@ -82,7 +84,7 @@ class Server:
             "_blank",
             0,
             properties(
-                Hidden=True,
+                Hidden=not self.show,
                 FilterName="Calc MS Excel 2007 XML",
                 MacroExecutionMode=0,
                 UpdateDocMode=0,
@@ -91,6 +93,10 @@ class Server:
         if self.document is None:
             raise RefusedError("it cannot load the file")
         self.document.enableAutomaticCalculation(False)
+        if self.show:
+            # Whoever closes the window is not asked whether to save this copy.
+            self.document.setModified(False)
+            self.document.disableSetModified()
         return list(self.document.Sheets.ElementNames)
 
     def calculate(self) -> None:
@@ -138,6 +144,37 @@ class Server:
                     area.getCellByPosition(j, i).NumberFormat = self.logical_format()
                 elif isinstance(value, dict):
                     area.getCellByPosition(j, i).setFormula("=" + value["error"])
+
+    def get_many(self, corners: list[list[Any]]) -> list[list[list[Any]]]:
+        """The numbers of several ranges; where there is none, anything that is none.
+
+        Finding a range takes longer than reading it, so that they are kept.
+        """
+        return [self.kept_area(item).getDataArray() for item in corners]
+
+    def set_many(self, pairs: list[Any]) -> None:
+        """Write numbers over several ranges, each with its rows; None clears a cell."""
+        for item, rows in pairs:
+            try:
+                self.kept_area(item).setDataArray(tuple(tuple(map(plain, row)) for row in rows))
+            except Exception as error:
+                if type(error).__name__.endswith("DisposedException") or not self.is_open():
+                    raise
+                raise RefusedError(f"is the worksheet {item[0]!r} protected?") from error
+
+    def kept_area(self, corners: list[Any]) -> Any:
+        key = tuple(corners)
+        if key not in self.areas:
+            self.areas[key] = self.area(*corners)
+        return self.areas[key]
+
+    def is_open(self) -> bool:
+        """Whether nobody has closed the workbook."""
+        try:
+            self.document.getURL()
+        except Exception:
+            return False
+        return True
 
     def page(self, do: str, *arguments: Any) -> Any:
         """Call a function of `_uno_pages.py`."""
@@ -229,7 +266,7 @@ def read_requests(requests: queue.Queue[Any], office: subprocess.Popen[bytes], f
 
 
 def main() -> None:
-    soffice, folder, pipe = sys.argv[1:]
+    soffice, folder, pipe, *show = sys.argv[1:]
     # Modules beside this file, such as one that is named like a package, must not be found.
     sys.path.pop(0)
     answers = sys.stdout.buffer
@@ -239,8 +276,8 @@ def main() -> None:
             soffice,
             "-env:UserInstallation=" + Path(folder, "profile").as_uri(),
             f"--accept=pipe,name={pipe};urp;StarOffice.ComponentContext",
-            *("--headless", "--invisible", "--nologo", "--nodefault", "--norestore"),
-            *("--nofirststartwizard", "--nolockcheck"),
+            *(() if show else ("--headless", "--invisible")),
+            *("--nologo", "--nodefault", "--norestore", "--nofirststartwizard", "--nolockcheck"),
         ],
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
@@ -253,14 +290,17 @@ def main() -> None:
         request = requests.get()
         try:
             if request["do"] == "start":
-                server = Server(office, pipe)
+                server = Server(office, pipe, bool(show))
                 result = None
             else:
                 result = getattr(server, request["do"])(*request["with"])
             answer = {"result": result}
         except Exception as error:
             kind = type(error).__name__.split(".")[-1]
-            if kind == "DisposedException" and request["do"] != "quit":
+            # The last window takes the program with it.
+            if server and server.show and server.document and not server.is_open():
+                error = RefusedError("it was closed")
+            elif kind == "DisposedException" and request["do"] != "quit":
                 print("the connection to LibreOffice broke", file=sys.stderr, flush=True)
                 os._exit(1)
             text = str(error) if isinstance(error, RefusedError) else f"{kind} {error}"

@@ -62,6 +62,23 @@ class OpenBook(Protocol):
             CalculatorError: the sheet is missing or the program failed.
         """
 
+    def get_many(self, areas: Sequence[Range]) -> list[list[list[Value]]]:
+        """The numbers of several ranges, in one call where a program takes its time for each.
+
+        Where a cell holds no number there may stand anything that is none; `get_values` tells
+        what it is. A truth value may come as 1 or 0.
+
+        Raises:
+            CalculatorError: a sheet is missing or the program failed.
+        """
+
+    def set_many(self, areas: Sequence[Range], values: Sequence[Sequence[Sequence[Value]]]) -> None:
+        """Write numbers over several ranges, likewise; None clears a cell.
+
+        Raises:
+            CalculatorError: a sheet is missing or the shapes differ.
+        """
+
     def close(self) -> None:
         """Close the workbook and whatever was started for it; safe to call twice."""
 
@@ -83,12 +100,13 @@ class Engine(Protocol):
     def status(self) -> EngineStatus:
         """Whether the program is there, without starting more than it takes to know."""
 
-    def open(self, path: Path, *, timeout: float = 120.0) -> OpenBook:
+    def open(self, path: Path, *, timeout: float = 120.0, show: bool = False) -> OpenBook:
         """Open an .xlsx file.
 
         Args:
             path: the file; it is opened from a private copy or read-only.
             timeout: seconds that each call may take.
+            show: in a window, for a person who watches. Default False.
 
         Raises:
             CalculatorError: the program is missing, refused the file, or timed out.

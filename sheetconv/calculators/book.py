@@ -38,13 +38,7 @@ class Book(ABC):
             CalculatorError: the sheet is missing, the shapes differ, or a value is not one
                 that a cell can hold (such as nan).
         """
-        self._check(area)
-        if len(values) != area.height or any(len(row) != area.width for row in values):
-            got = f"{len(values)} rows of {sorted({len(row) for row in values})} values"
-            raise CalculatorError(
-                f"{got} do not fit {area}: give {area.height} rows of {area.width}"
-            )
-        self._write(area, [_clean_row(row, area) for row in values])
+        self._write(area, self._cleaned(area, values))
 
     def recalculate(self) -> None:
         """Recalculate every formula, whatever the file's cached values say.
@@ -63,6 +57,25 @@ class Book(ABC):
         """
         self._check(area)
         return self._read(area)
+
+    def get_many(self, areas: Sequence[Range]) -> list[list[list[Value]]]:
+        """The numbers of several ranges; see `OpenBook.get_many`.
+
+        Raises:
+            CalculatorError: a sheet is missing or the program failed.
+        """
+        for area in areas:
+            self._check(area)
+        return self._read_many(areas)
+
+    def set_many(self, areas: Sequence[Range], values: Sequence[Sequence[Sequence[Value]]]) -> None:
+        """Write numbers over several ranges; see `OpenBook.set_many`.
+
+        Raises:
+            CalculatorError: a sheet is missing, the shapes differ, or a value is not one that a
+                cell can hold.
+        """
+        self._write_many(areas, [self._cleaned(*pair) for pair in zip(areas, values, strict=True)])
 
     @abstractmethod
     def close(self) -> None:
@@ -87,6 +100,22 @@ class Book(ABC):
 
     @abstractmethod
     def _read(self, area: Range) -> list[list[Value]]: ...
+
+    def _read_many(self, areas: Sequence[Range]) -> list[list[list[Value]]]:
+        return [self._read(area) for area in areas]
+
+    def _write_many(self, areas: Sequence[Range], values: list[list[list[Value]]]) -> None:
+        for area, rows in zip(areas, values, strict=True):
+            self._write(area, rows)
+
+    def _cleaned(self, area: Range, values: Sequence[Sequence[Value]]) -> list[list[Value]]:
+        self._check(area)
+        if len(values) != area.height or any(len(row) != area.width for row in values):
+            got = f"{len(values)} rows of {sorted({len(row) for row in values})} values"
+            raise CalculatorError(
+                f"{got} do not fit {area}: give {area.height} rows of {area.width}"
+            )
+        return [_clean_row(row, area) for row in values]
 
     def _check(self, area: Range | None) -> None:
         if self._closed:

@@ -1,8 +1,8 @@
 """Microsoft Excel on Windows and macOS, through xlwings.
 
 This module has been run against a stand-in for xlwings only, never against a real Excel:
-it asks xlwings for as little as it can. Excel runs as a private, invisible instance on a
-private copy of the file, so that books that are open elsewhere are never touched.
+it asks xlwings for as little as it can. Excel runs as a private instance, invisible unless it is
+to be seen, on a private copy of the file, so that books that are open elsewhere are never touched.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ class Excel:
             return EngineStatus(self.name, False, "", "", "pip install xlwings")
         return EngineStatus(self.name, True, version, where, _HINT)
 
-    def open(self, path: Path, *, timeout: float = 120.0) -> Book:
+    def open(self, path: Path, *, timeout: float = 120.0, show: bool = False) -> Book:
         """Open a private copy of an .xlsx file in an Excel of its own.
 
         Args:
             path: the file.
             timeout: seconds that each call may take, after which this Excel is killed;
                 the start of Excel itself is not limited.
+            show: in a window. Default False.
 
         Raises:
             CalculatorError: Excel is missing, refused the file, or timed out.
@@ -78,11 +79,11 @@ class Excel:
         if not status.found:
             raise CalculatorError(f"the engine excel cannot be used here: {status.hint}")
         check_package(path)
-        return _ExcelBook(path, timeout)
+        return _ExcelBook(path, timeout, show)
 
 
 class _ExcelBook(Book):
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float, show: bool) -> None:
         super().__init__(path)
         self._timeout = timeout
         self._app: Any = None
@@ -97,7 +98,7 @@ class _ExcelBook(Book):
             copy = Path(self._folder.name, "book.xlsx")
             shutil.copyfile(path, copy)
             with self._reported(f"open {path}"):
-                self._app = import_module("xlwings").App(visible=False, add_book=False)
+                self._app = import_module("xlwings").App(visible=show, add_book=False)
             self._pid = int(self._app.pid)
             with self._limited(f"open {path}"):
                 self._app.display_alerts = False

@@ -47,12 +47,14 @@ class IronCalc:
             hint="pip install ironcalc",
         )
 
-    def open(self, path: Path, *, timeout: float = 120.0) -> Book:
+    def open(self, path: Path, *, timeout: float = 120.0, show: bool = False) -> Book:
         """Open an .xlsx file: it is read once, and not held open.
 
         Raises:
-            CalculatorError: the package is missing or refuses the file.
+            CalculatorError: the package is missing or refuses the file, or a window is asked for.
         """
+        if show:
+            raise CalculatorError("IronCalc has no window: take libreoffice or excel, or no window")
         check_package(path)
         try:
             from ironcalc import CellType, load_from_xlsx
@@ -103,6 +105,11 @@ class _IronCalcBook(Book):
         sheet = self._sheets.index(area.sheet)
         update = model.update_cell_with_number
         with _reported("write", area):
+            if all(value is None for line in values for value in line):
+                # A cell that keeps its format takes time at every recalculation.
+                corner = area.last_row + 1, area.last_column + 1
+                model.range_clear_all(sheet, area.row + 1, area.column + 1, *corner)
+                return
             for row, line in enumerate(values, area.row + 1):
                 for column, value in enumerate(line, area.column + 1):
                     if type(value) is float:

@@ -1,4 +1,4 @@
-"""One running LibreOffice with one workbook open: without a window, and without the user's own.
+"""One running LibreOffice with one workbook open, apart from the user's own.
 
 Each has a private profile and a private copy of the file in a temporary folder. It is driven
 through a second Python, which has LibreOffice's `uno` module and runs `_uno_server.py`. All
@@ -71,6 +71,7 @@ class Office:
         path: the .xlsx file.
         timeout: seconds that each call may take, and starting the program, too. When they
             are over the program is killed.
+        show: in a window. Default False.
 
     Attributes:
         timeout: as given; it may be changed between calls.
@@ -82,7 +83,7 @@ class Office:
         CalculatorError: the program is missing, refused the file, or timed out.
     """
 
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float, *, show: bool = False) -> None:
         soffice = find_soffice()
         python = python_with_uno(soffice)
         check_parts(path)
@@ -100,7 +101,7 @@ class Office:
             settings.write_text(_SETTINGS, encoding="utf-8")
             with self._log.open("wb") as log:
                 self._process = processes.start(
-                    [python, _SERVER, soffice, self.folder, pipe],
+                    [python, _SERVER, soffice, self.folder, pipe, *(["show"] if show else [])],
                     env=_environment() | dict.fromkeys(("TMPDIR", "TMP", "TEMP"), temporary.name),
                     stdin=subprocess.PIPE,
                     stderr=log,

@@ -50,9 +50,17 @@ from .books import (
 from .choosing import MOST_PROBED_CELLS, check_choices, compare_all, probed_guides
 from .comparing import POISON, Got, compare, shown_value
 from .guides import GuideCells, compare_guides, guide_structure, read_guides
+from .iterations import (
+    ENGINES,
+    between_steps,
+    not_recalculated,
+    repeated_steps,
+    too_short,
+)
 from .padding import readers_of_wrong_padding, wrong_padding
 from .probes import draw, needed, tested
 from .results import CheckResult, LayerResult, WrongCell
+from .trainings import TrainingCells, read_trainings
 
 _COPY = "sheetconv-recalculated.xlsx"
 
@@ -105,6 +113,17 @@ def check(
         NetworkBook(item, read_tensors(path, item), read_guides(path, item))
         for item in read_descriptions(path)
     ]
+    trainings = read_trainings(path)
+    for training in trainings:
+        result.structure += training.structure()
+        result.structure += too_short(training)
+        result.changed += training.changed()
+        result.formula_cells += training.formula_cells
+        if training.gone:
+            result.notes.append(
+                f"no worksheet {', '.join(map(repr, training.gone))} is there any more, under its "
+                "own name: it is not checked"
+            )
     for described, tensors, guides in books:
         _check_structure(result, described, tensors, guides)
         if described.gone:
@@ -117,10 +136,20 @@ def check(
                 f"{described.worksheet}: the cells do not stand where they were built: {QUESTION}, "
                 "for the check looks where they stood"
             )
-    _check_cached(result, books)
+    if books:
+        _check_cached(result, books)
+    for training in trainings:
+        read = training.from_file()
+        if reason := between_steps(training, read):
+            result.notes.append(reason)
+        else:
+            result.layers += training.compare(read, "cached values")
     for engine in found:
         with _naming(result):
-            _check_engine(result, engine, books, probes, timeout)
+            if books:
+                _check_engine(result, engine, books, probes, timeout)
+            if trainings:
+                _check_trainings(result, engine, trainings, timeout)
     if not result.layers and not found:
         raise CheckError(
             f"{path} holds no cached values, so that only an engine can tell whether it is right: "
@@ -280,6 +309,39 @@ def _check_engine(
                         if described.guides and probe < _FEWEST_PROBES:
                             result.layers += probed_guides(book, item, numbers, source)
         _check_noise(result, engine, books, random)
+
+
+def _check_trainings(
+    result: CheckResult, engine: Engine, trainings: Sequence[TrainingCells], timeout: float
+) -> None:
+    """Recalculate the steps of training, then again with random data and weights."""
+    repeated = any(item.places.training.iterate for item in trainings)
+    if repeated and engine.name not in ENGINES:
+        result.notes.append(not_recalculated(engine.name))
+        return
+    with tempfile.TemporaryDirectory(prefix="sheetconv-") as folder:
+        copy = Path(folder) / _COPY
+        poison(result.path, copy, POISON)
+        with engine.open(copy, timeout=timeout) as book:
+            if repeated:
+                for item in trainings:
+                    result.layers += repeated_steps(item, book, engine.name)
+                return
+            book.recalculate()
+            for item in trainings:
+                result.layers += item.compare(item.from_engine(book), engine.name)
+            chosen = [turn for item in trainings for panel in item.panels for turn in panel.turns()]
+            for number, (area, text) in enumerate(chosen, 1):
+                book.set_values(area, [[text]])
+                book.recalculate()
+                for item in trainings:
+                    source = f"{engine.name}, choice {number}"
+                    result.layers += item.compare(item.from_engine(book), source)
+            for item in trainings:
+                item.write_random(book, np.random.default_rng(1))
+            book.recalculate()
+            for item in trainings:
+                result.layers += item.compare(item.from_engine(book), f"{engine.name}, probe 1")
 
 
 def _affordable(result: CheckResult, probes: int) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from . import FILE, quoted
+from .cell_training import build_cells, cell_training_options
 
 
 def _lengths(
@@ -88,6 +90,7 @@ _INPUT = click.option(
     is_flag=True,
     help="The network alone: no cover, no list of pictures, no worksheets that explain it.",
 )
+@cell_training_options
 @_INPUT
 @click.option(
     "--seed",
@@ -108,9 +111,11 @@ def build(
     pictures: Path | None,
     classes: str | None,
     plain: bool,
+    train: bool,
     input_shape: tuple[int, ...] | None,
     seed: int,
     force: bool,
+    **training: Any,
 ) -> None:
     """Write the network of TEMPLATE as a workbook.
 
@@ -128,6 +133,17 @@ def build(
     from ..picture_files import with_pictures
     from ..workbook import build_workbook
 
+    if train:
+        others = {"formulas": formulas, "layout": layout, "image": images, "invert": invert,
+                  "weights": weights, "pictures": pictures, "classes": classes,
+                  "plain": plain, "input": input_shape}  # fmt: skip
+        if unfit := [name for name, value in others.items() if value]:
+            raise click.UsageError(f"--{unfit[0]} does not go with --train: leave out one of them.")
+        build_cells(template, output, seed, force, training)
+        return
+    if alone := [name for name, value in training.items() if value is not None]:
+        name = alone[0].replace("_", "-").replace("count", "images")
+        raise click.UsageError(f"--{name} is for --train: add that, or use sheetconv train.")
     if invert is not None and not (images or pictures):
         raise click.UsageError(
             "--invert and --no-invert are for pictures: give --image or --pictures, too."

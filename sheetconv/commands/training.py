@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,11 @@ _OWN = (
     *("lr_factors", "clip_norm", "clip_value", "patience", "valid", "activations", "dtype"),
     "seed",
 )
+
+
+# What else a run that goes on has to know.
+_FILES = ("data_dir", "weights", "save_weights", "png")
+_PLACE = (*_FILES, "label", "invert", "plain", "force")
 
 
 def _factors(
@@ -99,7 +105,7 @@ def train(context: click.Context, /, template: str, **given: Any) -> None:
     [networks.training]; what is given here counts more. The workbook shows how it went, and lets
     you choose among validation images. Ctrl-C keeps what was learned: --resume goes on.
     """
-    from ..errors import CheckpointError, TrainingError
+    from ..errors import CheckpointError, SheetconvError, TrainingError
     from ..files import check_target
     from ..interchange.onnx_template import load_template_or_model
     from ..own_data import load_into
@@ -117,11 +123,15 @@ def train(context: click.Context, /, template: str, **given: Any) -> None:
     (item,) = loaded.networks
     options = TrainingOptions().changed(dict(item.training))
     output = given["output"] or Path(f"{loaded.name}-trained.xlsx")
+    if output.suffix.lower() != ".xlsx":
+        raise TrainingError(f"{output}: the name of a workbook ends in .xlsx")
     checkpoint = output.with_suffix(".checkpoint.npz")
     own = {name: given[name] for name in _OWN}
-    place = {name: given[name] for name in ("data_dir", "label", "invert", "weights")}
+    place = {name: given[name] for name in _PLACE}
+    if given["resume"] and given["find_lr"]:
+        raise click.UsageError("--find-lr begins anew: leave out --resume.")
     if given["resume"]:
-        if not checkpoint.exists():
+        if not os.path.exists(checkpoint):
             raise CheckpointError(
                 f"there is no {checkpoint} to go on with: start without --resume, or give the -o "
                 "of the run that was interrupted"
@@ -140,24 +150,28 @@ def train(context: click.Context, /, template: str, **given: Any) -> None:
         _check_same(context, own, options.about(), checkpoint)
         for name, value in found["place"].items():
             if context.get_parameter_source(name) is ParameterSource.DEFAULT:
-                place[name] = Path(value) if name in ("data_dir", "weights") and value else value
+                place[name] = Path(value) if name in _FILES and value else value
     else:
         options = options.changed(own)
-        if place["weights"] is not None and own["init"] is None:
+        if place["weights"] is not None and own["init"] not in (None, KEEP):
+            raise click.UsageError(
+                f"--init {own['init']} would draw other weights than those of --weights: leave out "
+                "one of them."
+            )
+        if place["weights"] is not None:
             options = options.changed({"init": KEEP})
+    force = bool(place["force"])
     if not given["find_lr"]:
-        check_target(output, force=given["force"])
-        if output.suffix.lower() != ".xlsx":
-            raise TrainingError(f"{output}: the name of a workbook ends in .xlsx")
-        if not given["resume"] and checkpoint.exists() and not given["force"]:
+        check_target(output, force=force)
+        if not given["resume"] and os.path.exists(checkpoint) and not force:
             raise CheckpointError(
                 f"{checkpoint} is of a run that was interrupted: go on with it with --resume, or "
                 "start anew with --force"
             )
-        if given["save_weights"] is not None:
-            check_target(given["save_weights"], force=given["force"])
-        if given["png"] is not None:
-            _check_folder(given["png"], given["force"])
+        if place["save_weights"] is not None:
+            _check_weights(place["save_weights"], (checkpoint, Path(options.data)), force)
+        if place["png"] is not None:
+            _check_folder(place["png"], force)
     # The checkpoint has all weights.
     if place["weights"] is not None and not given["resume"]:
         load_into(loaded, place["weights"])
@@ -183,6 +197,8 @@ def train(context: click.Context, /, template: str, **given: Any) -> None:
         f"{loaded.name} on {run.data.name}: {train_:,} images for training, {valid:,} for "
         f"validation; {options.epochs} epoch{'' if options.epochs == 1 else 's'}"
     )
+    again = f"sheetconv train {quoted(Path(template))} --resume"
+    again += f" -o {quoted(output)}" if given["output"] else ""
     try:
         if given["resume"]:
             run.resume(checkpoint)
@@ -193,22 +209,29 @@ def train(context: click.Context, /, template: str, **given: Any) -> None:
         # Whoever went on would go astray at the same batch again.
         checkpoint.unlink(missing_ok=True)
         raise
-    if run.learner.interrupted:
+    try:
+        if run.learner.interrupted:
+            raise KeyboardInterrupt
+        written = run.write(output, plain=bool(place["plain"]), force=force)
+        if place["save_weights"] is not None:
+            save_weights(run.learner, place["save_weights"], force=force)
+            click.echo(f"wrote {place['save_weights']}")
+        if place["png"] is not None:
+            for path in _save_pictures(run, written.judged, place["png"], force):
+                click.echo(f"wrote {path}")
+    except KeyboardInterrupt:
         click.echo(
-            f"interrupted: {checkpoint} has all that was learned. To go on:\n"
-            f"  sheetconv train {quoted(Path(template))} --resume"
-            + (f" -o {quoted(output)}" if given["output"] else ""),
-            err=True,
+            f"interrupted: {checkpoint} has all that was learned. To go on:\n  {again}", err=True
         )
         sys.exit(130)
-    written = run.write(output, plain=given["plain"], force=given["force"])
-    if given["save_weights"] is not None:
-        save_weights(run.learner, given["save_weights"], force=given["force"])
-        click.echo(f"wrote {given['save_weights']}")
-    if given["png"] is not None:
-        for path in _save_pictures(run, written.judged, given["png"], given["force"]):
-            click.echo(f"wrote {path}")
+    except SheetconvError as error:
+        raise type(error)(
+            f"{error}; {checkpoint} has all that was learned: then go on with {again}"
+        ) from None
     checkpoint.unlink(missing_ok=True)
+    if options.patience is not None:
+        ended = len(run.learner.history.epochs)
+        click.echo(f"ended after epoch {ended}; the weights are those of epoch {run.best_epoch}")
     results = ", ".join(
         f"{name} {as_text(name, value)}"
         for name, value in written.judged.metrics(options.metrics).items()
@@ -235,6 +258,26 @@ def _check_same(
                 f"--resume goes on with {checkpoint}, in which {name} is {theirs}, not {value}: "
                 "leave it out, or start anew without --resume"
             )
+
+
+def _check_weights(path: Path, others: tuple[Path, ...], force: bool) -> None:
+    """Refuse where weights cannot be saved, before anything is trained.
+
+    Raises:
+        TrainingError: it is no .npz file, or another one that the run needs, or its folder
+            cannot be written.
+        WorkbookError: it exists, or its folder is missing.
+    """
+    from ..errors import TrainingError
+    from ..files import check_target
+
+    if path.suffix.lower() != ".npz":
+        raise TrainingError(f"--save-weights {path}: the name of a file of weights ends in .npz")
+    if any(os.path.abspath(path) == os.path.abspath(other) for other in others):
+        raise TrainingError(f"--save-weights {path}: the run needs that file: give another name")
+    check_target(path, force=force)
+    if not os.access(path.parent, os.W_OK):
+        raise TrainingError(f"--save-weights {path}: its folder cannot be written: give another")
 
 
 def _check_folder(folder: Path, force: bool) -> None:

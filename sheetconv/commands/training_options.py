@@ -51,7 +51,7 @@ def repeat_options(command: Command) -> Command:
         command,
         click.option("--seed", type=int, help="Of weights, split, order and dropout."),
         click.option(
-            "--threads", type=click.IntRange(min=1), help="How many work. Default: all cores."
+            "--threads", type=click.IntRange(1, 256), help="How many work. Default: all cores."
         ),
     )
 
