@@ -27,6 +27,8 @@ _LISTED = 10
 _MAX_ORDERS = 100_000
 
 #: The name of an array in the file, and in the network; either may be missing.
+# What a template's data hold besides weights.
+_PICTURES = ("input", "pictures", "labels")
 _Pair = tuple[str | None, str | None]
 
 
@@ -121,7 +123,8 @@ def match_state_dict(
     given = {
         name: _as_numbers(name, value)
         for name, value in arrays.items()
-        if name.rpartition(".")[2] != "num_batches_tracked" and (name != "input" or name in own)
+        if name.rpartition(".")[2] != "num_batches_tracked"
+        and (name not in _PICTURES or name in own)
     }
     shapes = {name: array.shape for name, array in given.items()}
     pairs = _pairs(shapes, own, ordered)

@@ -511,8 +511,8 @@ def test_settings_that_are_none_are_refused(options: dict[str, Any], message: st
     ("layers", "loss", "message"),
     [
         ([Linear(36, 10)], None, "the network has 10 outputs, and the data have 3 classes"),
-        ([Linear(36, 2)], None, "class 2: expected 0 to 1, since the network has 2 outputs"),
-        ([Linear(36, 1)], None, "the network has 1 output: expected one for each class"),
+        ([Linear(36, 2)], None, "the network has 2 outputs, and the data have 3 classes"),
+        ([Linear(36, 1)], None, "the network has 1 output, and the data have 3 classes"),
         ([Linear(36, 3), Sigmoid()], None, "contains a Softmax, and the network ends with Sigmoid"),
         ([Linear(36, 3)], "mse", "mse: the network does not end with Softmax or Sigmoid"),
         ([Linear(36, 3), ReLU()], "mse", "mse: the network does not end with Softmax or Sigmoid"),

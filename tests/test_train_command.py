@@ -406,9 +406,9 @@ def test_weights_to_begin_with(command: Command, prepared: list[TrainingRun]) ->
     assert prepared[-1].options.init == "keep"
     for name, value in prepared[-1].item.network.state_dict().items():
         np.testing.assert_array_equal(value, state[name])
-    # They are only a start: whoever asks for others gets them.
-    options_of(command, prepared, "--weights", "own.npz", "--init", "kaiming-normal")
-    assert not (prepared[-1].item.network.params["dense1"]["bias"]).any()
+    done = command("small.toml", "--weights", "own.npz", "--init", "kaiming-normal")
+    assert done.code == 2
+    assert "leave out one of them" in done.err
     # A seed draws others.
     options_of(command, prepared)
     first = prepared[-1].item.network.params["dense1"]["weight"]
@@ -678,3 +678,71 @@ def test_a_command_that_is_killed_leaves_no_half_written_workbook(command: Comma
     for name, value in weights_in(Path("w.npz")).items():
         assert value.tobytes() == expected[name].tobytes(), name
     assert not list(Path().glob("*.checkpoint.npz"))
+
+
+# --- What a network is drawn as
+
+
+def test_a_network_that_ends_in_planes_is_written(command: Command) -> None:
+    Path("planes.toml").write_text(
+        "format = 1\n[[networks]]\ninput = [1, 8, 8]\nlayers = [\n"
+        '  { type = "Conv2d", in_channels = 1, out_channels = 10, kernel_size = 8 },\n'
+        '  { type = "Flatten" },\n]\n'
+    )
+    done = command("planes.toml", "--data", "digits", "--epochs", "1")
+    assert done.code == 0, done.err
+    assert sc.check("planes-trained.xlsx").ok
+
+
+def test_dropout_is_for_training_alone(command: Command) -> None:
+    Path("drops.toml").write_text(
+        "format = 1\n[[networks]]\ninput = [1, 8, 8]\nlayers = [\n"
+        '  { type = "Flatten" }, { type = "Dropout", p = 0.5 },\n'
+        '  { type = "Linear", in_features = 64, out_features = 10 }, { type = "Softmax" },\n]\n'
+    )
+    done = command("drops.toml", "--data", "digits", "--epochs", "1")
+    assert done.code == 0, done.err
+    found = sc.read("drops-trained.xlsx")
+    assert list(found.network.layers) == ["flatten1", "dense1", "softmax1"]
+
+
+def test_classes_that_differ_in_case_are_told_apart(command: Command) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.random((40, 1, 4, 4))
+    np.savez("case.npz", images=images, labels=np.arange(40) % 2, classes=np.array(["a", "A"]))
+    Path("case.toml").write_text(
+        'format = 1\n[[networks]]\ninput = [1, 4, 4]\nlayers = [\n  { type = "Flatten" },\n'
+        '  { type = "Linear", in_features = 16, out_features = 2 }, { type = "Softmax" },\n]\n'
+    )
+    assert command("case.toml", "--data", "case.npz", "--epochs", "1").code == 0
+    result = sc.check("case-trained.xlsx")
+    assert result.ok, result.wrong[:3]
+
+
+def test_frozen_layers_stay_to_the_last_bit(command: Command) -> None:
+    before = load_template("small.toml").networks[0].network.state_dict()
+    np.savez("own.npz", **before)
+    layer = next(name for name in before if name.endswith("weight")).split(".")[0]
+    arguments = ("--weights", "own.npz", "--freeze", layer, "--save-weights", "w.npz")
+    assert command("small.toml", *arguments).code == 0
+    with np.load("w.npz") as saved:
+        np.testing.assert_array_equal(saved[f"{layer}.weight"], before[f"{layer}.weight"])
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("w.pt", "ends in .npz"), ("small-trained.checkpoint.npz", "the run needs that file")],
+)
+def test_weights_are_saved_where_nothing_is_lost(command: Command, path: str, words: str) -> None:
+    done = command("small.toml", "--save-weights", path)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_a_worksheet_called_as_one_about_the_training_is_refused(command: Command) -> None:
+    text = Path("small.toml").read_text()
+    Path("small.toml").write_text(re.sub('worksheet = ".*"', 'worksheet = "worst"', text))
+    done = command("small.toml")
+    assert done.code == 2
+    assert "as one about its training" in done.err
+    assert not Path("small-trained.checkpoint.npz").exists()

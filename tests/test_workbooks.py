@@ -37,7 +37,8 @@ def test_a_workbook_is_what_its_command_makes(name: str, tmp_path: Path) -> None
 
 
 def test_every_picture_is_listed() -> None:
-    made_by_hand = {"trace-precedents.png"}
+    # What a training run looks like is not the same to the last digit on every machine.
+    made_by_hand = {"trace-precedents.png", "training.png"}
     assert {path.name for path in FOLDER.glob("*.png")} == set(PICTURES) | made_by_hand
 
 

@@ -160,11 +160,12 @@ class Answer(Guide):
         label_cell = self._pictures.label
         label = Range(self.home, label_cell.row, label_cell.column).absolute
         said = Range(self.home, self.said.row, self.said.column).absolute
-        formula = f'IF({label}="","",IF({label}={said},"right","wrong"))'
+        # An equals sign takes capital and small letters for the same.
+        formula = f'IF({label}="","",IF(EXACT({label},{said}),"right","wrong"))'
         shown_label = self._pictures.shown_label(shown)
         verdict: Value = None
         if answer is not None:
-            verdict = "right" if shown_label.lower() == str(answer).lower() else "wrong"
+            verdict = "right" if shown_label == str(answer) else "wrong"
         if not shown_label:
             verdict = ""
         yield GuideCell(self.verdict, verdict, formula, style=centred, across=3)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..data_files import reading
 from ..errors import CheckpointError, ShapeError, TrainingError
 from ..layers.normalize import Normalize
-from ..layers.validation import numbers
+from ..layers.validation import numbers, shown
 from ..network import Sequential
 from .activation_sums import ActivationSums
 from .batches import shuffled_batches
@@ -127,6 +127,11 @@ class Learner:
         threads: int | None = None,
         progress: Silence | None = None,
     ) -> None:
+        if not isinstance(network, Sequential) or not isinstance(data, Data):
+            raise TrainingError(
+                f"Learner got {shown(network)} and {shown(data)}: expected a Sequential and Data, "
+                "as from Data.from_arrays(images, labels) or load_data"
+            )
         self.network, self.data = network, data
         self.loss = chosen_loss(loss, data)
         self.optimiser = optimiser_named(optimiser) if isinstance(optimiser, str) else optimiser
@@ -183,13 +188,14 @@ class Learner:
                 f"the images have shape {dataset.image_shape}: expected {self.input_shape}, as the "
                 "network was trained on"
             )
-        self.loss.check_targets(dataset.labels, self._outputs)
         classes = len(dataset.classes)
         if classes != self._outputs:
             raise TrainingError(
-                f"the network has {self._outputs} outputs, and the data have {classes} classes: "
+                f"the network has {self._outputs} output{'' if self._outputs == 1 else 's'}, and "
+                f"the data have {classes} classes: "
                 "expected an output for each; change the last Linear or Conv2d"
             )
+        self.loss.check_targets(dataset.labels, self._outputs)
 
     def _new_engine(self) -> Engine:
         """The network as it is, on the way to the scores from which the loss is taken."""

@@ -32,7 +32,10 @@ MOST_BATCHES = 2000
 # Training, or what has a chart of its own; validation, or what stands beside the first; metrics.
 _STRONG, _OTHER, _THIRD = LINES[:3]
 
-__all__ = ["TrainingReport", "training_pages"]
+#: What the worksheets about a training are called.
+PAGE_NAMES = ("training", "batches", "activations", "confusion", "learned", "worst")
+
+__all__ = ["PAGE_NAMES", "TrainingReport", "training_pages"]
 
 
 def training_pages(report: TrainingReport) -> list[ReportPage]:

@@ -233,7 +233,7 @@ def worst_page(report: TrainingReport) -> ReportPage | None:
     blocks.append(named_table("worst", "The same in numbers", frame))
     return ReportPage(
         "worst",
-        "Where it was wrong",
+        "What it finds hardest",
         "The images with the largest loss: what they are, and what the network says.",
         tuple(lines),
         blocks,

@@ -43,14 +43,15 @@ class Progress(Silence):
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = sys.stderr if stream is None else stream
+        # A program may be started without any.
+        self.stream: TextIO | None = sys.stderr if stream is None else stream
         self._bar: Any = None
         self._images = 0
         self._shown: dict[str, str] = {}
 
     def start(self, batches: int, done: int, images: int) -> None:
         self._images = images
-        if not self.stream.isatty():
+        if self.stream is None or not self.stream.isatty():
             return
         from tqdm import tqdm
 
@@ -81,6 +82,8 @@ class Progress(Silence):
             f"epoch {epoch:>{len(str(epochs))}}/{epochs}  training loss {train:.4f}  "
             f"validation loss {valid:.4f}{measured}  {seconds:.1f} s"
         )
+        if self.stream is None:
+            return
         if self._bar is None:
             print(line, file=self.stream, flush=True)
         else:

@@ -23,7 +23,7 @@ from .learner import Learner
 from .losses import CrossEntropy, Loss
 from .options import KEEP, TrainingOptions
 from .progress import Silence
-from .workbook import build_trained, learner_settings
+from .workbook import build_trained, check_names, learner_settings
 
 # So many batches have their activations recorded, about, unless it is said otherwise.
 _RECORDED = 100
@@ -110,7 +110,7 @@ class TrainingRun:
         self.learner = Learner(
             item.network,
             self.data,
-            _loss(options),
+            _loss(options, self.data.train.is_multi_label),
             options.make_optimiser(),
             batch=options.batch,
             dtype=options.dtype,
@@ -157,6 +157,7 @@ class TrainingRun:
             LayoutError: it is one.
         """
         lay_out(self.item.network, self._shape, self.item.drawing)
+        check_names(self.item.drawing.worksheet, self.data.train.classes)
 
     def write(self, path: Path, *, plain: bool = False, force: bool = False) -> Written:
         """Write the workbook: the network with its trained weights, and how it was trained.
@@ -173,12 +174,25 @@ class TrainingRun:
             drawing=self.item.drawing,
             guides=False if plain else self.item.guides,
             title=self.template.title,
-            about=self.template.description,
+            about=self._about(),
             settings=self.settings(),
             judged=judged,
             force=force,
         )
         return Written(built, judged)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the least validation loss, whose weights early stopping keeps."""
+        losses = self.learner.history.epochs["valid_loss"].to_numpy()
+        return int(np.nanargmin(losses)) + 1
+
+    def _about(self) -> str:
+        """One sentence for the cover: the template's, unless it is about other data."""
+        data = self.item.training.get("data", self.data.name)
+        if data == self.data.name:
+            return self.template.description
+        return f"{self.template.name}, trained on {self.data.name}."
 
     def settings(self) -> dict[str, object]:
         """Everything that made the run what it is, in the words of the command line."""
@@ -190,6 +204,7 @@ class TrainingRun:
             "epochs": options.epochs,
             "initialisation": options.init,
             **({"patience": options.patience} if options.patience else {}),
+            **({"weights of epoch": self.best_epoch} if options.patience else {}),
         }
 
 
@@ -220,12 +235,13 @@ def save_weights(learner: Learner, path: Path, *, force: bool = False) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def _loss(options: TrainingOptions) -> Loss | str | None:
+def _loss(options: TrainingOptions, many: bool) -> Loss | str | None:
     if options.label_smoothing:
-        if options.loss not in (None, "cross-entropy"):
+        loss = options.loss or ("bce" if many else "cross-entropy")
+        if loss != "cross-entropy":
             raise TrainingError(
-                f"label_smoothing is for cross-entropy, and the loss is {options.loss}: leave out "
-                "one of them"
+                f"label_smoothing is for cross-entropy, and the loss is {loss}: leave out one of "
+                "them"
             )
         return CrossEntropy(options.label_smoothing)
     return options.loss

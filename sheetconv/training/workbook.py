@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..cells import OWN_SHEET
 from ..drawing import Drawing
+from ..errors import LayoutError
 from ..guides import Guides
+from ..layers.dropout import Dropout
+from ..layout import stages_of
+from ..network import Sequential
 from ..network_sheet import NetworkSheet
 from ..version import __version__
 from ..workbook import BuiltWorkbook, build_workbook
+from .datasets import Dataset
 from .evaluation import Evaluation
 from .learner import Learner
-from .pages import training_pages
+from .pages import PAGE_NAMES, training_pages
 from .reporting import chosen_pictures, picture_guides, training_report
 
 
@@ -66,10 +73,11 @@ def build_trained(
     judged = learner.evaluate() if judged is None else judged
     chosen = chosen_pictures(valid, judged)
     wanted = (Guides() if guides else None) if isinstance(guides, bool) else guides
+    network = without_dropout(learner.network)
     sheet = NetworkSheet(
-        learner.network,
+        network,
         valid.numbers(chosen[:1])[0],
-        replace(drawing or Drawing(), classes=valid.classes),
+        _drawn(drawing or Drawing(), network, valid),
         None if wanted is None else picture_guides(wanted, valid, chosen),
     )
     listed = {**(learner_settings(learner) if settings is None else settings), **versions()}
@@ -77,6 +85,72 @@ def build_trained(
     return build_workbook(
         [sheet], path, title=title, about=about, pages=training_pages(report), force=force
     )
+
+
+def without_dropout(network: Sequential) -> Sequential:
+    """The network as it answers: without dropout, which only training has.
+
+    Args:
+        network: the layers and their parameters.
+
+    Example:
+        >>> from sheetconv import Dropout, Linear
+        >>> list(without_dropout(Sequential(Linear(2, 2), Dropout(0.5))).layers)
+        ['dense1']
+    """
+    kept = [(name, layer) for name, layer in network if not isinstance(layer, Dropout)]
+    if not kept or len(kept) == len(network.layers):
+        return network
+    answering = Sequential(*kept)
+    own = answering.state_dict()
+    answering.load_state_dict({k: v for k, v in network.state_dict().items() if k in own})
+    return answering
+
+
+def _drawn(drawing: Drawing, network: Sequential, valid: Dataset) -> Drawing:
+    """The drawing with the classes of the data, where the outputs are such as have names.
+
+    And without what it says of layers that are not drawn.
+    """
+    stages = stages_of(network, valid.image_shape, drawing.fuse)
+    last = network.layers[stages[-1].name].output_shape(stages[-1].input_shape)
+    classes = valid.classes if last == (len(valid.classes),) else ()
+    drawn = {"input", *network.layers}
+
+    def known(named: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in named.items() if name.split(".")[0] in drawn}
+
+    return replace(
+        drawing,
+        classes=classes,
+        number_formats=known(drawing.number_formats),
+        styles=known(drawing.styles),
+        aligned=frozenset(drawing.aligned & drawn),
+    )
+
+
+def check_names(worksheet: str, classes: Sequence[str]) -> None:
+    """Refuse, before anything is trained, what could not be written afterwards.
+
+    Args:
+        worksheet: the network's.
+        classes: names of the classes.
+
+    Raises:
+        LayoutError: the worksheet is called as one of those about the training, or a class has
+            a control character.
+    """
+    if worksheet.lower() in (*PAGE_NAMES, OWN_SHEET):
+        raise LayoutError(
+            f"the network's worksheet is called {worksheet!r}, as one about its training or "
+            "sheetconv's own: give it another name in the template"
+        )
+    for name in classes:
+        if not name.isprintable():
+            raise LayoutError(
+                f"the class {ascii(name)[:60]} has a control character, which a cell cannot show: "
+                "rename it in the data"
+            )
 
 
 def learner_settings(learner: Learner) -> dict[str, object]:

@@ -336,8 +336,11 @@ class Engine:
 
     def store(self) -> None:
         """Copy parameters and buffers into the network, whose arrays stay float64."""
-        self.parameters.store(self.network)
+        frozen = {state.name for state in self.states if state.frozen}
+        self.parameters.store(self.network, frozen)
         for state in self.states:
+            if state.frozen:
+                continue
             self.network.buffers[state.name] = {
                 name: value.astype(np.float64) for name, value in state.buffers.items()
             }

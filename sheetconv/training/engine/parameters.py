@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -70,11 +69,14 @@ class FlatParameters:
             for key, view in own.items():
                 view[...] = network.params[name][key]
 
-    def store(self, network: Sequential) -> None:
-        """Copy `values` into a network, whose arrays stay float64."""
-        _store(self.views(self.values), network.params)
+    def store(self, network: Sequential, frozen: Collection[str] = ()) -> None:
+        """Copy `values` into a network, whose arrays stay float64.
 
-
-def _store(views: Mapping[str, Mapping[str, Numbers]], own: dict[str, dict[str, Any]]) -> None:
-    for name, arrays in views.items():
-        own[name] = {key: view.astype(np.float64) for key, view in arrays.items()}
+        Args:
+            network: the network.
+            frozen: layers whose numbers stay as they are, to the last bit.
+        """
+        for name, arrays in self.views(self.values).items():
+            if name not in frozen:
+                own = {key: view.astype(np.float64) for key, view in arrays.items()}
+                network.params[name] = own
