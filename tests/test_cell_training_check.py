@@ -21,6 +21,7 @@ from sheetconv.cell_training.writing import build_training
 from sheetconv.checking.trainings import read_trainings
 from sheetconv.errors import CheckError, TrainingError
 from sheetconv.formulas import formula_text
+from sheetconv.layers.base import Layer
 from sheetconv.training.losses import BCEWithLogits
 from sheetconv.training.optimisers import SGD, Adam, RMSprop
 from sheetconv.training.schedules import Cosine, OneCycle
@@ -185,9 +186,10 @@ def test_edits_are_followed(name: str, index: int, training: CellTraining, built
 
 
 def test_a_file_that_was_edited_is_right(training: CellTraining, book: Path) -> None:
-    for (name, index), value in EDITS.items():
-        at = tensor_cell(training, name, index)
-        typed(book, at.sheet, at.a1, value)
+    with edited(book) as workbook:
+        for (name, index), value in EDITS.items():
+            at = tensor_cell(training, name, index)
+            workbook[at.sheet][at.a1].value = value
     result = sc.check(book, ["ironcalc"])
     assert result.ok
     assert not result.changed
@@ -242,6 +244,16 @@ def test_a_training_that_diverges_is_no_error(tmp_path: Path) -> None:
     assert sc.check(path, ["ironcalc"]).ok
     at = tensor_cell(training, "0 conv1.bias.grad")
     typed(path, at.sheet, at.a1, "=1")
+    assert [item.cell for item in sc.check(path, ["ironcalc"]).wrong] == [at]
+
+
+@pytest.mark.parametrize("layer", [sc.Sigmoid(), sc.Tanh(), sc.GELU(), sc.LeakyReLU(), sc.ReLU()])
+def test_wrong_slopes_at_zero_are_found(layer: Layer, tmp_path: Path) -> None:
+    layers = [sc.Conv2d(1, 1, 3, bias=False), layer, sc.Flatten(), sc.Linear(4, 2)]
+    training = cell_training(layers, (1, 4, 4), images=np.zeros((4, 1, 4, 4)), steps=1)
+    path = build_training(training, tmp_path / "a.xlsx").path
+    at = tensor_cell(training, "0 conv1.out.grad")
+    spliced(path, at.sheet, at.a1, f"={cached_value(path, at.sheet, at.a1)!r}+0.00000001")
     assert [item.cell for item in sc.check(path, ["ironcalc"]).wrong] == [at]
 
 

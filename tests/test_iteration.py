@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cell_trainings import cell_at, cell_training
+from cell_trainings import cell_training
 from openxml_audit import OpenXmlValidator
 from planting import edit_part, recached, spliced
 from test_cli import ERROR, run
@@ -28,14 +28,13 @@ from sheetconv.cell_training.reckoning import all_steps
 from sheetconv.cell_training.registers import BEFORE_END, LAST, least_period, registers_of
 from sheetconv.cell_training.spelling import step_formulas
 from sheetconv.cell_training.writing import BuiltTraining, build_training
-from sheetconv.cells import Range
 from sheetconv.checking import check
 from sheetconv.checking.report import lines
 from sheetconv.errors import TrainingError
 from sheetconv.formulas import CellFormulas, formula_text
 from sheetconv.layers.base import Array, Layer
 from sheetconv.references import references
-from sheetconv.tensor_cells import numbers_of
+from sheetconv.tensor_cells import cell_of, numbers_of
 from sheetconv.training.losses import MSE
 from sheetconv.training.optimisers import SGD, Adam, Optimiser
 from sheetconv.training.schedules import Cosine
@@ -348,8 +347,7 @@ def copied(built: BuiltTraining, folder: Path) -> Path:
 
 def at(name: str, index: int = 0) -> str:
     """The cell of a tensor of the fixture's step."""
-    cell: Range = cell_at(Places(repeated(Adam(0.03))).step(0)[name], index)
-    return cell.a1
+    return cell_of(Places(repeated(Adam(0.03))).step(0)[name], index).a1
 
 
 def test_what_ironcalc_cannot_do_is_said(workbook: BuiltTraining) -> None:

@@ -31,6 +31,14 @@ NUMBERS = {
 }
 #: And of a step that is repeated: the first one's number, and the one that follows.
 FIRST = {"first": "start", "following": "shadow"}
+#: What people read for what optimisers keep: short, as some stand above a single column.
+KEPT = {
+    "momentum_buffer": "velocity",
+    "square_avg": "squares",
+    "grad_avg": "mean",
+    "exp_avg": "mean",
+    "exp_avg_sq": "squares",
+}
 _LABELS, _VALUES = 0, 1
 _GAP = 1
 # Rows from one image's planes to the next one's, besides the planes.
@@ -245,9 +253,8 @@ class _Laying:
         self._shared(f"{full}.grad", stage, tensor, "gradient")
         self.block.gradients.add(f"{full}.grad")
         for name in self.training.optimiser.kept:
-            words = name.replace("_", " ")
-            self._shared(f"{full}.{name}.was", stage, tensor, f"{words}, before")
-            self._shared(f"{full}.{name}", stage, tensor, f"{words}, after")
+            self._shared(f"{full}.{name}.was", stage, tensor, KEPT[name])
+            self._shared(f"{full}.{name}", stage, tensor, f"new {KEPT[name]}")
             self._registers(f"{full}.{name}", stage, tensor)
         self._shared(f"{full}.new", stage, tensor, f"new {tensor.label}")
         self._registers(full, stage, tensor)

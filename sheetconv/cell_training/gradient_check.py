@@ -25,7 +25,8 @@ from ..guides.base import (
     table_ref,
 )
 from ..layers.base import Array, Border
-from ..palette import GRADIENT, SIGNED
+from ..number_formats import fitting_format
+from ..palette import DIGITS, FRAME, GRADIENT, LABEL, PIXELS, SIGNED
 from .block import Block, lay_block, moved
 from .panels import Panel, Shown
 from .places import Places
@@ -49,6 +50,8 @@ _NUMBERS = {
     "difference": "difference",
 }
 _FIRST_NUMBER = 5
+_FORMATS = {f"gradient check {name}": "0.0000000000" for name in _NUMBERS}
+_FORMATS |= {"gradient check chosen": "0", "gradient check difference": "0.0E+00"}
 
 
 class GradientCheck(Panel):
@@ -84,8 +87,6 @@ class GradientCheck(Panel):
         choice = Grid(self.sheet, self._choice.row, self._choice.column, 1, 1)
         self.placed["gradient check weight"] = Placed((), Role.SETTING, (choice,))
         self.texts["gradient check weight"] = self.names[0]
-        self.formats = {f"gradient check {name}": "0.0000000000" for name in _NUMBERS}
-        self.formats |= {"gradient check chosen": "0", "gradient check difference": "0.0E+00"}
 
     @property
     def _rows(self) -> tuple[int, int]:
@@ -140,12 +141,14 @@ class GradientCheck(Panel):
         for n, name in enumerate(self.names):
             yield GuideCell(Cell(sheet, _LIST_ROW + n, _LIST_COLUMN), name, style=PLAIN)
         for way, row in zip(("weight + epsilon", "weight - epsilon"), self._rows, strict=True):
-            yield GuideCell(Cell(sheet, row + 1, _BLOCK_COLUMN), way, style=HEADING)
+            yield GuideCell(Cell(sheet, row, _BLOCK_COLUMN), way, style=HEADING)
             for column, title, _ in self.block.titles:
                 if column > 2:
-                    yield GuideCell(
-                        Cell(sheet, row, column + _BLOCK_COLUMN), title, style=Style(bold=True)
-                    )
+                    yield GuideCell(Cell(sheet, row, column + _BLOCK_COLUMN), title, style=HEADING)
+            for cell, word in self.block.words:
+                if word in ("target", "loss"):
+                    place = Cell(sheet, cell.row + row, cell.column + _BLOCK_COLUMN)
+                    yield GuideCell(place, word, style=Style(colour=LABEL, size=DIGITS))
 
     def validations(self) -> list[Validation]:
         area = Range(self.sheet, self._choice.row, self._choice.column)
@@ -262,10 +265,25 @@ class GradientCheck(Panel):
             for grid, moat in self.block.borders
         ]
 
+    def style(self, name: str, numbers: Array) -> Style:
+        kind, _, own = name.partition(" ")
+        if kind not in self.passes:
+            special = _FORMATS.get(name)
+            return Style(special) if special else super().style(name, numbers)
+        if own in ("loss", "target"):
+            return Style("0.0000" if own == "loss" else "General", size=DIGITS)
+        learned = [f"{layer}.{key}" for layer, key in self.places.training.learned]
+        frame = FRAME if own in learned else None
+        shown = fitting_format(numbers, is_weight=own in learned)
+        return Style(shown, size=DIGITS, frame=frame)
+
     def scales(self) -> list[tuple[list[str], tuple[str, ...]]]:
-        plain = {"target", "loss"}
-        names = [name for name in self.passes["up"] if name not in plain]
-        alike = [([f"{way} {name}" for way in self.passes], SIGNED) for name in names]
+        names = [name for name in self.passes["up"] if name not in ("target", "loss")]
+        pixels = PIXELS if self.places.training.images.min() >= 0 else SIGNED
+        alike = [
+            ([f"{way} {name}" for way in self.passes], pixels if name == "input" else SIGNED)
+            for name in names
+        ]
         return [*alike, (["list gradient"], GRADIENT)]
 
 

@@ -23,6 +23,7 @@ from ..guides.base import (
 from ..layers.base import Array
 from ..palette import LINES
 from ..training.optimisers import SGD, Adam, Optimiser, RMSprop
+from .block import KEPT
 from .panels import Panel, Shown
 from .places import Places, own_settings
 
@@ -40,16 +41,7 @@ _POINTS = np.array(
     [[-1.0, -0.9], [-0.7, -0.5], [-0.4, 0.3], [-0.1, 0.7], [0.2, 1.5], [0.5, 1.9], [0.8, 2.7],
      [1.0, 2.9]]
 )  # fmt: skip
-_WORDS = {
-    "momentum_buffer a": "velocity a",
-    "momentum_buffer b": "velocity b",
-    "square_avg a": "squares a",
-    "square_avg b": "squares b",
-    "exp_avg a": "mean a",
-    "exp_avg b": "mean b",
-    "exp_avg_sq a": "squares a",
-    "exp_avg_sq b": "squares b",
-}
+_SETTINGS = {"lr": "rate", "weight_decay": "decay", "beta1": "beta 1", "beta2": "beta 2"}
 _POINTS_ROW, _SETTINGS_ROW, _TABLE_ROW = 4, 4, 12
 _FIRST_COLUMN, _GAP = 9, 1
 
@@ -80,7 +72,7 @@ class Line(Panel):
 
     @property
     def page(self) -> GuidePage:
-        return GuidePage(self.sheet, default_width=9.5)
+        return GuidePage(self.sheet, default_width=10.5)
 
     def losses(self) -> dict[str, tuple[Grid, Grid]]:
         """The steps and losses of each optimiser, for the chart."""
@@ -106,10 +98,11 @@ class Line(Panel):
             optimiser = OPTIMISERS[title]
             yield GuideCell(Cell(sheet, _SETTINGS_ROW - 1, column), title, style=HEADING)
             for n, name in enumerate(optimiser.cells()):
-                words = {"lr": "rate", "weight_decay": "decay"}.get(name, name)
+                words = _SETTINGS.get(name, name)
                 yield GuideCell(Cell(sheet, _SETTINGS_ROW + n, column), words, style=PLAIN)
             for n, heading in enumerate(headings(optimiser)):
-                words = _WORDS.get(heading, heading).replace("_", " ")
+                kept, _, parameter = heading.partition(" ")
+                words = f"{KEPT.get(kept, kept)} {parameter}".strip()
                 cell = Cell(sheet, _TABLE_ROW - 1, column + n)
                 yield GuideCell(cell, words, style=NUMBER_HEAD)
 

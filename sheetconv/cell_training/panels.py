@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..cells import Grid, Range
+from ..drawing import Style
 from ..formulas import CellFormulas, Placed
 from ..guides.base import GuideCell, GuidePage, Validation
 from ..layers.base import Array, Border
+from ..number_formats import fitting_format
+from ..palette import DIGITS
 from .places import Places
 
 # The longest chain of numbers that `Panel.expected` takes from what is shown.
@@ -53,7 +56,6 @@ class Panel(ABC):
         placed: name -> cells; the names of all panels and steps differ.
         given: name -> the numbers that a person may change, as they are at first.
         texts: name -> the text that a person chooses, as it is at first.
-        formats: name -> number format, where the usual one shows too little.
     """
 
     def __init__(self, places: Places) -> None:
@@ -61,7 +63,6 @@ class Panel(ABC):
         self.placed: dict[str, Placed] = {}
         self.given: dict[str, Array] = {}
         self.texts: dict[str, str] = {}
-        self.formats: dict[str, str] = {}
 
     @property
     @abstractmethod
@@ -95,6 +96,15 @@ class Panel(ABC):
     def validations(self) -> list[Validation]:
         """What may be typed where. Default: anything."""
         return []
+
+    def style(self, name: str, numbers: Array) -> Style:
+        """The looks of a tensor's formulas. Default: small digits, two of them after the point.
+
+        Args:
+            name: of the tensor.
+            numbers: what it shows at first.
+        """
+        return Style(fitting_format(numbers, is_weight=True), size=DIGITS)
 
     def scales(self) -> list[tuple[list[str], tuple[str, ...]]]:
         """Tensors that share a colour scale around zero, and its colours. Default: none."""

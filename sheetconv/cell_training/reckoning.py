@@ -21,6 +21,7 @@ Values = Mapping[str, Array]
 _NOTHING: Values = MappingProxyType({})
 #: How far the result of a few operations may lie off, of the largest number among them.
 ROUNDING = 1e-12
+_LEAST = 1e-3
 
 
 def step_values(
@@ -178,8 +179,9 @@ def roughness(training: CellTraining, shown: Values) -> dict[str, Array]:
             sizes = {name: float(grads[name].max()) for name in sizes}
             found[back] = np.array(ROUNDING * float(sums.max()))
         elif layer.is_unitwise:
-            # What a unit is multiplied by is as far off as the unit is, for its size.
-            off = found[stage.out].reshape(-1) / np.maximum(np.abs(source.reshape(-1)), 1e-300)
+            # What a unit is multiplied by is as far off as the unit is, for its size; where that
+            # is nearly nothing, it says nothing.
+            off = found[stage.out].reshape(-1) / np.maximum(np.abs(source.reshape(-1)), _LEAST)
             found[back] = np.array(float(off.max()) * float(np.abs(grad).max()))
         found |= {
             f"{stage.name}.{name}.grad": np.array(ROUNDING * size) for name, size in sizes.items()

@@ -94,7 +94,13 @@ class _Lowering:
 
     def _piece(self, piece: str | Moving, rows: int) -> str | Moving:
         if isinstance(piece, Moving):
-            return piece if piece.sheet else replace(piece, row=piece.row + rows)
+            if piece.sheet:
+                return piece
+            # Quicker than `replace`, for tens of thousands.
+            return Moving(
+                *("", piece.row + rows, piece.column, piece.height, piece.width),
+                *(piece.row_step, piece.column_step),
+            )
         if piece not in self._parts:
             self._parts[piece] = self._split(piece)
         texts, numbers = self._parts[piece]

@@ -27,6 +27,7 @@ from ..sheet_writer import (
     Band,
     BlankBand,
     CellWorksheet,
+    ColumnWidth,
     FormulaBand,
     NumberBand,
     SheetContent,
@@ -59,9 +60,10 @@ from .reckoning import all_steps
 from .registers import CONTROLS, LARGEST_CHANGE, SWITCHES, values_at_start
 from .spelling import all_formulas, step_formulas
 
-_WIDTH = 5.0
+_WIDTH, _LABEL_WIDTH = 5.0, 10.0
 _NOTE_COLUMN, _NOTE_SIZE = 3, 9
 _ROW = 13.0
+_FEW_STEPS = 10
 _WHOLE = {"number", "batch", "epoch", "picture", *CONTROLS, *FIRST}
 
 
@@ -160,8 +162,7 @@ def _write_panel(
     count = 0
     for name, item in panel.formulas():
         flat = values[name].reshape(-1)[item.start : item.start + item.grid.size]
-        shown = panel.formats.get(name) or fitting_format(values[name], is_weight=True)
-        style = Style(shown, size=DIGITS)
+        style = panel.style(name, values[name])
         own = flat.reshape(item.grid.height, item.grid.width)
         bands.append(FormulaBand(item, own, looks.index(style)))
         count += item.grid.size
@@ -192,7 +193,11 @@ def _add_chart(book: Any, sheet: Any, places: Places) -> None:
         }
     )
     chart.set_title({"name": "Loss of every step", "name_font": {"size": 12}})
-    chart.set_x_axis({"name": "step", "min": 0, "major_gridlines": {"visible": False}})
+    axis: dict[str, Any] = {"name": "step", "min": 0, "major_gridlines": {"visible": False}}
+    if places.training.steps <= _FEW_STEPS:
+        # There is no half a step.
+        axis["major_unit"] = 1
+    chart.set_x_axis(axis)
     chart.set_y_axis({"num_format": "0.00"})
     chart.set_legend({"none": True})
     chart.set_size({"width": 620, "height": 340})
@@ -266,7 +271,8 @@ def _write_steps(
     sheet.freeze_panes(places.title_row + TITLES, 2)
     sheet.hide_gridlines(2)
     quiet(sheet)
-    sheet.prepare(SheetContent(bands=bands, default_width=_WIDTH, row_height=_ROW))
+    labels = [ColumnWidth(0, 0, _LABEL_WIDTH)]
+    sheet.prepare(SheetContent(bands, labels, default_width=_WIDTH, row_height=_ROW))
     return count
 
 

@@ -152,7 +152,9 @@ def random_numbers(
             if training.targets.ndim == 1:
                 found[name] = rng.integers(0, training.outputs, shape).astype(np.float64)
         elif name in weights or name.startswith(("data ", "line ")):
-            found[name] = rng.normal(size=shape)
+            # As large as they were: what diverges shows nothing.
+            size = float(np.nan_to_num(numbers).std()) or 0.1
+            found[name] = float(np.nan_to_num(numbers).mean()) + size * rng.normal(size=shape)
         elif name.endswith((".was", ".start")):
             # Means of squares cannot be negative, nor less than squares of means.
             found[name] = rng.uniform(1.0, 2.0, shape) if "sq" in name else rng.random(shape)

@@ -11,12 +11,6 @@ import click
 from . import FILE, quoted
 from .training_options import Command, with_options
 
-#: Options that mean something with --train only.
-OWN = (
-    *("steps", "images", "data", "data_dir", "label", "batch", "lr", "optimiser", "momentum"),
-    *("weight_decay", "schedule", "loss", "init", "iterate"),
-)
-
 
 def cell_training_options(command: Command) -> Command:
     """--train and what goes with it."""

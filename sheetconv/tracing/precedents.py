@@ -66,13 +66,24 @@ class Precedents:
             positions: of cells with formulas.
         """
         first, last = self._runs(positions)
-        _, sheets, corners = self.named_by(positions[first])
-        ends = self.named_by(positions[last])[2]
+        sheets, lines, columns = self._named_by_runs(positions[first], positions[last])
+        lines = sheets[:, None] * MAX_ROWS + lines
+        # Kernels are named by every unit. (`np.unique` of pairs takes ten times as long.)
+        order = np.lexsort((*columns.T, *lines.T))
+        lines, columns = lines[order], columns[order]
+        new = np.ones(order.size, dtype=np.bool_)
+        new[1:] = ((np.diff(lines, axis=0) != 0) | (np.diff(columns, axis=0) != 0)).any(axis=1)
+        return np.asarray(self._covering(lines[new], columns[new]) > 0)
+
+    def _named_by_runs(self, first: Positions, last: Positions) -> tuple[Keys, Keys, Keys]:
+        """The areas that runs of cells name: worksheets, first and last rows, and columns."""
+        _, sheets, corners = self.named_by(first)
+        ends = self.named_by(last)[2]
         # What the cells of a run name in turn overlaps or adjoins: together it is one area.
         low, high = np.minimum(corners, ends), np.maximum(corners, ends)
         rows = np.stack((low[:, ::2].min(axis=1), high[:, ::2].max(axis=1)), axis=1)
         columns = np.stack((low[:, 1::2].min(axis=1), high[:, 1::2].max(axis=1)), axis=1)
-        return self._inside(sheets, rows, columns)
+        return sheets, np.clip(rows, 0, MAX_ROWS - 1), np.clip(columns, 0, MAX_COLUMNS - 1)
 
     def _runs(self, positions: Positions) -> tuple[Positions, Positions]:
         """The first and last of each run of neighbours in a row that one formula fills."""
@@ -131,13 +142,39 @@ class Precedents:
         """
         if not reach.crossing:
             return []
-        left = (reach.steps >= 0) & self._is_formula
+        left = self._without_unread_runs((reach.steps >= 0) & self._is_formula)
         while left.any():
             inner = left & self.read_by(np.flatnonzero(left))
             if inner.sum() == left.sum():
                 return self._walk(left)
             left = inner
         return []
+
+    def _without_unread_runs(self, cells: Mask) -> Mask:
+        """Some cells without those runs of them that no other reads, left out again and again.
+
+        Each run is looked at when it is left out, and not once for each step of a long chain. Runs
+        that read each other may stay, though none of their cells depends on itself.
+        """
+        positions = np.flatnonzero(cells)
+        first, last = self._runs(positions)
+        readers = self._readers(positions[first], positions[last])
+        there = np.ones(first.size, dtype=np.bool_)
+        while there.any():
+            read = np.add.reduceat(readers[positions] > 0, first, dtype=np.intp) > 0
+            unread = np.flatnonzero(there & ~read)
+            if not unread.size:
+                break
+            there[unread] = False
+            readers -= self._readers(positions[first[unread]], positions[last[unread]])
+        left = np.zeros(cells.size, dtype=np.bool_)
+        left[positions[np.repeat(there, last - first + 1)]] = True
+        return left
+
+    def _readers(self, first: Positions, last: Positions) -> Positions:
+        """How many areas that runs of cells name cover each cell."""
+        sheets, rows, columns = self._named_by_runs(first, last)
+        return self._covering(sheets[:, None] * MAX_ROWS + rows, columns)
 
     def _walk(self, among: Mask) -> list[int]:
         """One circle, by depth first search."""
@@ -196,16 +233,8 @@ class Precedents:
         moves = (0, 0, 0, 0) if fixed else tuple(map(int, area.moves))
         return None if sheet is None else (sheet, *area[1:5], *moves)
 
-    def _inside(self, sheets: Keys, rows: Keys, columns: Keys) -> Mask:
-        """Which cells lie inside any of some areas, given their first and last row and column."""
-        rows, columns = np.clip(rows, 0, MAX_ROWS - 1), np.clip(columns, 0, MAX_COLUMNS - 1)
-        lines = sheets[:, None] * MAX_ROWS + rows
-        # Kernels are named by every unit. (`np.unique` of pairs takes ten times as long.)
-        order = np.lexsort((*columns.T, *lines.T))
-        lines, columns = lines[order], columns[order]
-        new = np.ones(order.size, dtype=np.bool_)
-        new[1:] = ((np.diff(lines, axis=0) != 0) | (np.diff(columns, axis=0) != 0)).any(axis=1)
-        lines, columns = lines[new], columns[new]
+    def _covering(self, lines: Keys, columns: Keys) -> Positions:
+        """How many of some areas each cell lies in, given their first and last line and column."""
         begin = np.searchsorted(self._lines, lines[:, 0], "left")
         counts = np.searchsorted(self._lines, lines[:, 1], "right") - begin
         keys = self._cells.keys
@@ -224,4 +253,4 @@ class Precedents:
             balance += np.bincount(left, minlength=balance.size)
             balance -= np.bincount(right, minlength=balance.size)
             first = last
-        return np.asarray(np.cumsum(balance[:-1]) > 0)
+        return np.cumsum(balance[:-1])
