@@ -28,22 +28,20 @@ from sheetconv.training.schedules import Cosine, OneCycle
 
 #: Every kind of cell: of the second step, of the table, and of the worksheets beside the steps.
 KINDS = (
-    *("1 number", "1 batch", "1 lr", "1 momentum", "1 loss", "1 picture", "1 target", "1 input"),
-    *("1 normalize1.mean", "1 conv1.weight", "1 conv1.weight.exp_avg.was", "1 batchnorm1.var"),
-    *("1 batchnorm1.out", "1 relu1.out", "1 maxpool1.out", "1 avgpool1.out", "1 dense1.out"),
-    *("1 loss.exp", "1 loss.grad", "1 loss.loss", "1 dense1.out.grad", "1 dense1.weight.grad"),
-    *("1 avgpool1.out.grad", "1 maxpool1.out.grad", "1 relu1.out.grad", "1 batchnorm1.grad.mean"),
-    *("1 batchnorm1.out.grad", "1 batchnorm1.weight.grad", "1 conv1.weight.grad"),
-    *("1 conv1.weight.exp_avg", "1 dense1.weight.exp_avg_sq", "1 conv1.weight.new"),
-    *("table 1 loss", "up conv1.weight", "up normalize1.mean", "down maxpool1.out", "up loss"),
-    *("list gradient", "gradient check chosen", "gradient check slope", "gradient check formula"),
-    *("SGD a", "RMSprop slope a", "Adam exp_avg_sq b", "momentum loss"),
+    *("1 number", "1 lr", "1 loss", "1 target", "1 input", "1 normalize1.mean", "1 conv1.weight"),
+    *("1 conv1.weight.exp_avg.was", "1 batchnorm1.var", "1 batchnorm1.out", "1 maxpool1.out"),
+    *("1 avgpool1.out", "1 dense1.out", "1 loss.exp", "1 loss.grad", "1 loss.loss"),
+    *("1 dense1.out.grad", "1 dense1.weight.grad", "1 avgpool1.out.grad", "1 maxpool1.out.grad"),
+    *("1 batchnorm1.grad.mean", "1 batchnorm1.out.grad", "1 conv1.weight.grad"),
+    *("1 dense1.weight.exp_avg_sq", "1 conv1.weight.new", "table 1 loss", "up conv1.weight"),
+    *("up normalize1.mean", "down maxpool1.out", "list gradient", "gradient check chosen"),
+    *("gradient check slope", "RMSprop slope a", "Adam exp_avg_sq b"),
 )
 #: Those from which NumPy's next step is not taken, so that what reads them is off, too.
 READ_AGAIN = {
-    *("1 number", "1 batch", "1 picture", "1 target", "1 maxpool1.out", "1 loss.exp"),
-    *("1 batchnorm1.var", "1 batchnorm1.grad.mean", "1 conv1.weight.exp_avg"),
-    *("1 dense1.weight.exp_avg_sq", "gradient check chosen", "Adam exp_avg_sq b"),
+    *("1 number", "1 target", "1 maxpool1.out", "1 loss.exp", "1 batchnorm1.var"),
+    *("1 batchnorm1.grad.mean", "1 dense1.weight.exp_avg_sq", "gradient check chosen"),
+    "Adam exp_avg_sq b",
 }
 
 

@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "weight_decay": None,
     "lr": None,
 }
-_STEPS, _IMAGES, _SGD_LR = 10, 40, 0.3
+_STEPS, _IMAGES, _SGD_LR = 10, 8, 0.2
 # How long a schedule lasts that repeated steps follow, unless a person changes the cell.
 _REPEATED = 100
 

@@ -34,7 +34,7 @@ def cell_training_options(command: Command) -> Command:
             "--images",
             "count",
             type=int,
-            help="How many images the batches come from. Default: 40.",
+            help="How many images the batches come from. Default: 8.",
         ),
         click.option(
             "--data", metavar="NAME|PATH", help="As for sheetconv train. Default: the template's."
@@ -42,7 +42,7 @@ def cell_training_options(command: Command) -> Command:
         click.option("--data-dir", type=FILE, help="Where the IDX files of a data set are."),
         click.option("--label", help="The label's column of a .csv."),
         click.option("--batch", type=int, help="Images of a step. Default: 4."),
-        click.option("--lr", type=float, help="Learning rate. Default: 0.3 for SGD."),
+        click.option("--lr", type=float, help="Learning rate. Default: 0.2 for SGD."),
         click.option("--optimiser", help="sgd, rmsprop, adam or adamw. Default: sgd."),
         click.option("--momentum", type=float, help="Of SGD and RMSprop; Adam's first beta."),
         click.option("--weight-decay", type=float, help="How fast weights fall by themselves."),
