@@ -32,7 +32,7 @@ from sheetconv.calculators import ironcalc as ironcalc_module
 from sheetconv.cell_training.description import trainings_of
 from sheetconv.cell_training.home import LIVE_ROWS, live_table
 from sheetconv.cell_training.places import Places
-from sheetconv.cell_training.program import CellTraining, with_steps
+from sheetconv.cell_training.program import CellTraining
 from sheetconv.cell_training.reckoning import all_steps
 from sheetconv.cell_training.writing import build_training
 from sheetconv.cells import Range
@@ -159,7 +159,7 @@ def by_trainer(training: CellTraining) -> tuple[list[float], dict[str, np.ndarra
 
 
 def assert_exact(training: CellTraining, result: LiveResult, path: Path) -> None:
-    steps = all_steps(with_steps(training, STEPS), Places(training).setting_values)
+    steps = all_steps(replace(training, steps=STEPS), Places(training).setting_values)
     losses, weights = by_trainer(training)
     assert result.step == STEPS
     assert tensor(path, "number") == [STEPS]

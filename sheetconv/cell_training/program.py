@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -176,8 +176,3 @@ def trained_form(network: Sequential, loss: Loss) -> Sequential:
         for key in own:
             own[key] = network.buffers[name][key].copy()
     return form
-
-
-def with_steps(training: CellTraining, steps: int) -> CellTraining:
-    """The same with another number of steps."""
-    return replace(training, steps=steps)
